@@ -1,0 +1,1 @@
+"""Octo REST API."""

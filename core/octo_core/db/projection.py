@@ -1,0 +1,147 @@
+"""An OctoJob as a row of ``jobs``: only forward, whoever writes it and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from octo_core.crd.resources import Raw, parse_time
+from octo_core.db.tables import JobEventRow, JobRow
+from octo_core.domain.status import ConditionType, State
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What one call wrote: the rows that moved forward, by uid, with their resourceVersion."""
+
+    versions: dict[str, Decimal]
+
+
+def job_values(raw: Raw) -> dict[str, Any]:
+    """The columns of ``jobs`` that an OctoJob determines."""
+    meta, spec = raw["metadata"], raw.get("spec", {})
+    status = raw.get("status") or {}
+    reason = next((c["reason"] for c in status.get("conditions", ()) if c["type"] == ConditionType.SUCCEEDED), None)
+    return {
+        "uid": meta["uid"],
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+        "provider": spec["providerRef"]["name"],
+        "resource_version": Decimal(meta["resourceVersion"]),
+        "generation": meta.get("generation", 0),
+        "state": status.get("state", State.PENDING.value),
+        "reason": reason,
+        "attempt": status.get("attempt", 0),
+        "failure_category": status.get("failure", {}).get("category"),
+        "priority": spec.get("priority", 0),
+        "requested_by": spec.get("requestedBy"),
+        "rerun_of": spec.get("rerunOf", {}).get("uid"),
+        "idempotency_key_hash": spec.get("idempotency", {}).get("keyHash"),
+        "labels": meta.get("labels", {}),
+        "spec": _storable(spec),
+        "status": _storable(status),
+        "created_at": parse_time(meta["creationTimestamp"]),
+        "started_at": _time(status.get("startTime")),
+        "finished_at": _time(status.get("completionTime")),
+    }
+
+
+async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) -> Projected:
+    """Write the rows of ``jobs`` that are newer than what stands there, with an event for each new state.
+
+    Rows are locked in the order of their uid, so that two writers never deadlock.
+    """
+    newest: dict[str, dict[str, Any]] = {}
+    for raw in jobs:
+        values = job_values(raw)
+        known = newest.get(values["uid"])
+        if known is None or known["resource_version"] < values["resource_version"]:
+            newest[values["uid"]] = values
+    versions: dict[str, Decimal] = {}
+    if not newest:
+        return Projected(versions)
+
+    ordered = [newest[uid] for uid in sorted(newest)]
+    # A row that is not there yet begins with no event; the state below then counts as its first.
+    await session.execute(
+        insert(JobRow).on_conflict_do_nothing(index_elements=["uid"]),
+        [{**values, "resource_version": Decimal(-1), "state": "", "last_event": 0} for values in ordered],
+    )
+    rows = await session.execute(
+        select(JobRow.uid, JobRow.resource_version, JobRow.state, JobRow.attempt, JobRow.last_event)
+        .where(JobRow.uid.in_([values["uid"] for values in ordered]))
+        .order_by(JobRow.uid)
+        .with_for_update()
+    )
+    before = {row.uid: row for row in rows}
+    changes: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    for values in ordered:
+        row = before[values["uid"]]
+        if row.resource_version >= values["resource_version"]:
+            continue
+        last_event = row.last_event
+        if (row.state, row.attempt) != (values["state"], values["attempt"]) or row.resource_version < 0:
+            last_event += 1
+            events.append(
+                {
+                    "job_uid": values["uid"],
+                    "seq": last_event,
+                    "type": values["state"],
+                    "at": now,
+                    "data": {"attempt": values["attempt"], "reason": values["reason"]},
+                }
+            )
+        changes.append({**values, "last_event": last_event, "mirrored_at": now})
+        versions[values["uid"]] = values["resource_version"]
+    if changes:
+        await session.execute(update(JobRow), changes)
+    if events:
+        await session.execute(insert(JobEventRow), events)
+    return Projected(versions)
+
+
+async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime) -> None:
+    """Note that these OctoJobs are gone from the cluster; their rows stay."""
+    rows = await session.execute(
+        select(JobRow.uid, JobRow.last_event)
+        .where(JobRow.uid.in_(sorted(uids)), JobRow.deleted_at.is_(None))
+        .order_by(JobRow.uid)
+        .with_for_update()
+    )
+    gone = rows.all()
+    if not gone:
+        return
+    await session.execute(
+        update(JobRow), [{"uid": row.uid, "deleted_at": now, "last_event": row.last_event + 1} for row in gone]
+    )
+    await session.execute(
+        insert(JobEventRow),
+        [{"job_uid": row.uid, "seq": row.last_event + 1, "type": "Deleted", "at": now, "data": {}} for row in gone],
+    )
+
+
+async def live_uids(session: AsyncSession, namespace: str) -> set[str]:
+    """Rows of a namespace whose OctoJob was not seen to be gone; a resync compares them with the cluster."""
+    rows = await session.execute(select(JobRow.uid).where(JobRow.namespace == namespace, JobRow.deleted_at.is_(None)))
+    return set(rows.scalars())
+
+
+def _time(value: str | None) -> datetime | None:
+    return parse_time(value) if value else None
+
+
+def _storable(value: Any) -> Any:
+    """JSON that Postgres takes: it has no NUL character."""
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value.replace("\x00", "") if isinstance(value, str) else value

@@ -1,0 +1,174 @@
+"""The tables. Rows of ``jobs`` are projections of OctoJobs; the other tables live nowhere else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """All tables of Octo."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own contract
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        dict[str, Any]: JSONB(),
+        list[str]: ARRAY(Text()),
+    }
+
+
+class JobRow(Base):
+    """The last seen state of an OctoJob, kept when the OctoJob is gone. Only ever moves forward."""
+
+    __tablename__ = "jobs"
+
+    uid: Mapped[str] = mapped_column(primary_key=True, comment="metadata.uid; the job's id over REST")
+    namespace: Mapped[str]
+    name: Mapped[str]
+    provider: Mapped[str]
+    resource_version: Mapped[Decimal] = mapped_column(
+        Numeric(40, 0), comment="of the OctoJob this row shows; a row is replaced by a higher one only"
+    )
+    generation: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(comment="of the Succeeded condition")
+    attempt: Mapped[int] = mapped_column(SmallInteger)
+    failure_category: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    requested_by: Mapped[str | None]
+    rerun_of: Mapped[str | None] = mapped_column(comment="uid of the run this one repeats")
+    idempotency_key_hash: Mapped[str | None]
+    labels: Mapped[dict[str, Any]]
+    spec: Mapped[dict[str, Any]]
+    status: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None] = mapped_column(comment="when the OctoJob was seen to be gone")
+    last_event: Mapped[int] = mapped_column(Integer, comment="highest sequence number in job_events")
+    mirrored_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index(None, "namespace", "created_at", "uid"),
+        Index(None, "namespace", "provider", "created_at", "uid"),
+        Index(None, "namespace", "state", "created_at", "uid"),
+        Index(None, "namespace", "name"),
+    )
+
+
+class JobEventRow(Base):
+    """A change of a job that a client may wait for. Sequence numbers have no gap within a job."""
+
+    __tablename__ = "job_events"
+
+    job_uid: Mapped[str] = mapped_column(ForeignKey("jobs.uid", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    type: Mapped[str] = mapped_column(comment="the state the job went into, or Deleted")
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class JobFileRow(Base):
+    """What became of one object of one source file in a run."""
+
+    __tablename__ = "job_files"
+
+    # No foreign key: a worker may report before the mirror has seen its job.
+    job_uid: Mapped[str] = mapped_column(primary_key=True)
+    source_path: Mapped[str] = mapped_column(primary_key=True)
+    member: Mapped[str] = mapped_column(primary_key=True, comment="path within an archive, else empty")
+    attempt: Mapped[int] = mapped_column(SmallInteger)
+    outcome: Mapped[str]
+    key: Mapped[str | None]
+    source_size: Mapped[int] = mapped_column(BigInteger)
+    source_modified_at: Mapped[datetime | None]
+    source_sha256: Mapped[str | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None]
+    category: Mapped[str | None]
+    message: Mapped[str | None]
+    finished_at: Mapped[datetime]
+
+
+class ApiKeyRow(Base):
+    """An API key. The secret itself is shown once and kept nowhere."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="the public part of the key")
+    subject: Mapped[str] = mapped_column(comment="who the key speaks for; also the tenant of idempotency keys")
+    secret_hash: Mapped[str] = mapped_column(comment="HMAC-SHA256 under the server's pepper, hex")
+    scopes: Mapped[list[str]]
+    namespaces: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyKeyRow(Base):
+    """A claim on a request, made before its OctoJob is created; ``job_uid`` tells that it was."""
+
+    __tablename__ = "idempotency_keys"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    namespace: Mapped[str]
+    job_name: Mapped[str]
+    manifest: Mapped[dict[str, Any]] = mapped_column(comment="the OctoJob to create, so that a crash can be repaired")
+    job_uid: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "expires_at"),
+        Index("ix_idempotency_keys_unfinished", "created_at", postgresql_where=text("job_uid IS NULL")),
+    )
+
+
+class AuditRow(Base):
+    """One mutation or refusal. Rows are only ever added."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    actor: Mapped[str | None] = mapped_column(comment="subject of the credential; none if there was no valid one")
+    action: Mapped[str] = mapped_column(comment="resource and verb, such as jobs.create")
+    outcome: Mapped[str] = mapped_column(comment="Allowed or Denied")
+    namespace: Mapped[str | None]
+    resource: Mapped[str | None]
+    status: Mapped[int] = mapped_column(SmallInteger, comment="HTTP status of the answer")
+    request_id: Mapped[str]
+    client: Mapped[str | None] = mapped_column(comment="address of the client")
+    details: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index(None, "at", "id"),)

@@ -1,0 +1,1 @@
+"""What Octo talks about, as pure values and functions: no clock, no I/O, no framework but pydantic."""

@@ -1,0 +1,40 @@
+"""Names that are promises: group, labels, annotations, finalizer, and names derived from others."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+GROUP = "octo.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+ARCHIVE_FINALIZER = f"{GROUP}/archive"
+"""Held by an OctoJob until its last state is committed to Postgres."""
+
+LABEL_JOB = f"{GROUP}/job-name"
+LABEL_JOB_UID = f"{GROUP}/job-uid"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_PROVIDER = f"{GROUP}/provider"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "octo"
+
+ANNOTATION_RUN = f"{GROUP}/run"
+"""On the pod of a run: the resolved run document (``domain.run.Run``) as JSON, never a secret."""
+
+REPORT_AUDIENCE = "octo-api"
+"""Audience of the projected ServiceAccount token with which a worker reports."""
+
+MAX_JOB_NAME_LENGTH = 52
+"""An OctoJob's name: the child ``<name>-<attempt>`` must fit a label (63), and the pod adds a suffix."""
+
+
+def child_name(job_name: str, attempt: int) -> str:
+    """Name of the batch/v1 Job of one attempt. Deterministic, so that a repeated create is refused."""
+    return f"{job_name}-{attempt}"
+
+
+def keyed_job_name(tenant: str, idempotency_key: str) -> str:
+    """The OctoJob name that a tenant's Idempotency-Key stands for, however often it is sent."""
+    digest = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).digest()
+    return "oj-" + base64.b32encode(digest).decode().lower().rstrip("=")[:20]

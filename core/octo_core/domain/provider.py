@@ -1,0 +1,211 @@
+"""OctoProvider: where files come from, how they are opened, and where they go."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from octo_core.domain.job import RunOptions
+from octo_core.domain.model import Model, Time
+from octo_core.domain.selection import SelectionPolicy
+from octo_core.domain.status import Condition
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+RemotePath = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class SecretRef(Model):
+    """A Secret in the namespace of the provider."""
+
+    name: Name = Field(description="Name of the Secret.")
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the namespace of the provider."""
+
+    name: Name = Field(description="Name of the Secret.")
+    key: str = Field(min_length=1, max_length=253, description="Key within the Secret.")
+
+
+class SftpSource(Model):
+    """An SFTP server and what to take from it."""
+
+    host: str = Field(min_length=1, max_length=253, description="Host name or address.")
+    port: int = Field(default=22, ge=1, le=65535)
+    username: str = Field(min_length=1, max_length=256)
+    paths: tuple[RemotePath, ...] = Field(
+        default=(".",), min_length=1, max_length=64, description="Folders to list, with all below them."
+    )
+    include: tuple[Glob, ...] = Field(
+        default=(), max_length=64, description="Globs on the path below its folder; empty takes all."
+    )
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=64, description="Globs that win over include.")
+    credentials_secret_ref: SecretRef = Field(
+        description="Secret with `password`, or `privateKey` and, where the key has one, `passphrase`."
+    )
+    host_keys: tuple[Annotated[str, Field(min_length=1, max_length=2048)], ...] = Field(
+        min_length=1,
+        max_length=16,
+        description="known_hosts lines of the server. Required: a key is never trusted on first use.",
+    )
+
+
+class Source(Model):
+    """The one place files come from."""
+
+    sftp: SftpSource
+
+
+class OpenPgpMode(StrEnum):
+    """When a file is decrypted: by its ending, always, or never."""
+
+    AUTO = "Auto"
+    REQUIRED = "Required"
+    NEVER = "Never"
+
+
+class OpenPgp(Model):
+    """How OpenPGP messages are opened."""
+
+    mode: OpenPgpMode = Field(
+        default=OpenPgpMode.AUTO,
+        description="Auto decrypts .gpg, .pgp and .asc; Required refuses any other file; Never stores as is.",
+    )
+    key_secret_ref: SecretKeyRef | None = Field(default=None, description="The private key, armored or binary.")
+    passphrase_secret_ref: SecretKeyRef | None = Field(
+        default=None, description="The key's passphrase, or that of symmetric messages."
+    )
+
+
+class Decrypt(Model):
+    """How files are decrypted."""
+
+    openpgp: OpenPgp
+
+
+class UnpackMode(StrEnum):
+    """Whether compression and archives are undone."""
+
+    AUTO = "Auto"
+    NEVER = "Never"
+
+
+class Unpack(Model):
+    """How files are unpacked, and the limits against archive bombs."""
+
+    mode: UnpackMode = Field(default=UnpackMode.AUTO, description="Auto undoes .gz, .tar.gz and .tgz.")
+    max_entries: int = Field(default=10_000, ge=1, le=1_000_000, description="Members of one archive.")
+    max_expanded_bytes: int = Field(
+        default=1 << 40, ge=1, le=5 << 40, description="Bytes that one source file may expand to."
+    )
+    max_ratio: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="Expanded bytes per byte of source file, past the first 64 MiB.",
+    )
+
+
+class S3Destination(Model):
+    """A bucket and a prefix in it."""
+
+    bucket: str = Field(min_length=3, max_length=63)
+    prefix: str = Field(default="", max_length=512, description="Put before every key, without a slash at either end.")
+    endpoint: str | None = Field(
+        default=None, max_length=2048, description="URL of an S3-compatible store; empty means AWS."
+    )
+    region: str = Field(default="us-east-1", min_length=1, max_length=64)
+    path_style: bool = Field(default=False, description="Address the bucket in the path, not in the host name.")
+    credentials_secret_ref: SecretRef | None = Field(
+        default=None,
+        description=(
+            "Secret with `accessKeyId` and `secretAccessKey` (and `sessionToken`); without it the pod's own "
+            "workload identity is used."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _prefix_is_bare(self) -> S3Destination:
+        if self.prefix.startswith("/") or self.prefix.endswith("/"):
+            raise ValueError("destination.s3.prefix must not begin or end with a slash")
+        return self
+
+
+class Destination(Model):
+    """The one place files go to."""
+
+    s3: S3Destination
+
+
+class ProviderSelection(Model):
+    """Which of the listed files a run takes."""
+
+    policy: SelectionPolicy = Field(
+        default=SelectionPolicy.NEW_ONLY,
+        description="NewOnly takes files that are not stored yet; All takes all.",
+    )
+    min_age_seconds: int = Field(
+        default=0, ge=0, le=86_400, description="Leave files younger than this to a later run."
+    )
+
+
+OpenObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""A part of the Kubernetes pod API, passed through and checked by the API server when the pod is made."""
+
+
+class Container(Model):
+    """The user's own main logic: any image, under the same control as the built-in one."""
+
+    image: str = Field(min_length=1, max_length=1024)
+    command: tuple[str, ...] = Field(default=(), max_length=64)
+    args: tuple[str, ...] = Field(default=(), max_length=256)
+    env: tuple[OpenObject, ...] = Field(default=(), max_length=256, description="As in a pod's container.")
+    env_from: tuple[OpenObject, ...] = Field(default=(), max_length=64, description="As in a pod's container.")
+    volumes: tuple[OpenObject, ...] = Field(default=(), max_length=64, description="As in a pod.")
+    volume_mounts: tuple[OpenObject, ...] = Field(default=(), max_length=64, description="As in a pod's container.")
+
+
+class PodTemplate(Model):
+    """Changes to the pod of a run."""
+
+    image: str | None = Field(default=None, max_length=1024, description="Another worker image.")
+    image_pull_secrets: tuple[SecretRef, ...] = Field(default=(), max_length=8)
+    resources: OpenObject | None = Field(default=None, description="As in a pod's container.")
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    tolerations: tuple[OpenObject, ...] = Field(default=(), max_length=32, description="As in a pod.")
+    service_account_name: str | None = Field(default=None, max_length=253)
+
+
+class OctoProviderSpec(Model):
+    """What to run: the built-in main logic (source and destination), or a container of one's own."""
+
+    source: Source | None = None
+    decrypt: Decrypt | None = None
+    unpack: Unpack = Unpack()
+    destination: Destination | None = None
+    selection: ProviderSelection = ProviderSelection()
+    container: Container | None = None
+    job_defaults: RunOptions = Field(
+        default=RunOptions(), description="Run options for jobs of this provider that do not set their own."
+    )
+    pod_template: PodTemplate = PodTemplate()
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> OctoProviderSpec:
+        if (self.source is None) == (self.container is None):
+            raise ValueError("exactly one of source and container must be set")
+        if (self.source is None) != (self.destination is None):
+            raise ValueError("source and destination go together")
+        return self
+
+
+class OctoProviderStatus(Model):
+    """What the controller last saw of the provider."""
+
+    observed_generation: int | None = None
+    conditions: tuple[Condition, ...] = Field(default=(), max_length=8)
+    last_success_time: Time | None = None
+    last_job: str | None = Field(default=None, max_length=253, description="Name of the OctoJob that ended last.")

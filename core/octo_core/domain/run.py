@@ -1,0 +1,137 @@
+"""The run document: what the main logic is told, resolved from provider and job once per attempt.
+
+The controller writes it as JSON to the pod's annotation ``octo.dev/run``; the downward API shows it to
+the container as a file. It holds no secret: those are mounted at fixed places.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from octo_core.domain.job import (
+    Concurrency,
+    JobSelection,
+    OctoJobSpec,
+    RetryPolicy,
+    RunOptions,
+    Transfer,
+    Ttl,
+)
+from octo_core.domain.model import Model
+from octo_core.domain.provider import Decrypt, Destination, OctoProviderSpec, Source, Unpack
+from octo_core.domain.selection import SelectionPolicy
+
+T = TypeVar("T")
+
+RUN_DIR = "/run/octo/run"
+RUN_FILE = f"{RUN_DIR}/run.json"
+SECRETS_DIR = "/run/octo/secrets"
+"""Below it: sftp/{password,privateKey,passphrase}, openpgp/{privateKey,passphrase},
+s3/{accessKeyId,secretAccessKey,sessionToken}; each file is there only if the Secret has it."""
+TOKEN_FILE = "/run/octo/token/token"  # noqa: S105 - a path, not a token
+MEMORY_DIR = "/run/octo/memory"
+"""A small memory-backed volume, the only place where key material may be unwrapped to."""
+TERMINATION_LOG = "/dev/termination-log"
+
+
+class RunIdentity(Model):
+    """Which attempt of which OctoJob this is."""
+
+    namespace: str
+    name: str
+    uid: str
+    attempt: int
+    provider: str
+
+
+class RunSelection(Model):
+    """Which files to take, fully resolved."""
+
+    paths: tuple[str, ...]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    policy: SelectionPolicy
+    min_age_seconds: int
+    dry_run: bool
+
+
+class Run(Model):
+    """Everything the worker needs, except secrets. ``source`` is None for a container provider."""
+
+    job: RunIdentity
+    parameters: dict[str, str]
+    source: Source | None
+    decrypt: Decrypt | None
+    unpack: Unpack
+    destination: Destination | None
+    selection: RunSelection
+    transfer: Transfer
+    report_url: str | None = None
+    """Base URL of the api, or None where no reports are wanted."""
+
+
+class ResolvedOptions(Model):
+    """Run options with every default filled in; what the controller goes by."""
+
+    priority: int
+    concurrency_key: str
+    concurrency: Concurrency
+    retry_policy: RetryPolicy
+    pending_deadline_seconds: int
+    active_deadline_seconds: int
+    termination_grace_period_seconds: int
+    ttl: Ttl
+    transfer: Transfer
+
+
+def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> ResolvedOptions:
+    """The job's own options, else the provider's defaults, else Octo's; ``provider`` None while it is missing."""
+    defaults = provider.job_defaults if provider else RunOptions()
+
+    def pick(own: T | None, given: T | None, last: T) -> T:
+        return own if own is not None else given if given is not None else last
+
+    concurrency = pick(spec.concurrency, defaults.concurrency, Concurrency())
+    return ResolvedOptions(
+        priority=pick(spec.priority, defaults.priority, 0),
+        concurrency_key=concurrency.key or spec.provider_ref.name,
+        concurrency=concurrency,
+        retry_policy=pick(spec.retry_policy, defaults.retry_policy, RetryPolicy()),
+        pending_deadline_seconds=pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900),
+        active_deadline_seconds=pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 21_600),
+        termination_grace_period_seconds=pick(
+            spec.termination_grace_period_seconds, defaults.termination_grace_period_seconds, 60
+        ),
+        ttl=pick(spec.ttl, defaults.ttl, Ttl()),
+        transfer=pick(spec.transfer, defaults.transfer, Transfer()),
+    )
+
+
+def resolve_selection(selection: JobSelection, provider: OctoProviderSpec) -> RunSelection:
+    """The job's choice of files over the provider's."""
+    sftp = provider.source.sftp if provider.source else None
+    return RunSelection(
+        paths=selection.paths or (sftp.paths if sftp else ()),
+        include=selection.include if selection.include is not None else (sftp.include if sftp else ()),
+        exclude=selection.exclude if selection.exclude is not None else (sftp.exclude if sftp else ()),
+        policy=selection.policy or provider.selection.policy,
+        min_age_seconds=(
+            selection.min_age_seconds if selection.min_age_seconds is not None else provider.selection.min_age_seconds
+        ),
+        dry_run=selection.dry_run,
+    )
+
+
+def resolve_run(job: RunIdentity, spec: OctoJobSpec, provider: OctoProviderSpec, *, report_url: str | None) -> Run:
+    """The run document of one attempt."""
+    return Run(
+        job=job,
+        parameters=spec.parameters,
+        source=provider.source,
+        decrypt=provider.decrypt,
+        unpack=provider.unpack,
+        destination=provider.destination,
+        selection=resolve_selection(spec.selection, provider),
+        transfer=resolve_options(spec, provider).transfer,
+        report_url=report_url,
+    )

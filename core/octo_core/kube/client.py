@@ -1,0 +1,190 @@
+"""One client of the Kubernetes API for a whole process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from octo_core.domain.errors import ClusterUnavailableError
+from octo_core.kube.errors import error_of
+from octo_core.kube.resources import Resource
+
+Raw = dict[str, Any]
+PatchType = Literal["merge", "json", "apply"]
+Propagation = Literal["Foreground", "Background", "Orphan"]
+
+_CONTENT_TYPES: dict[PatchType, str] = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+class KubeClient:
+    """Raw objects in, raw objects out; every call has a timeout.
+
+    Raises ``ClusterUnavailableError`` when there is no answer, or one that asks to try again, and else
+    the error of ``kube.errors`` that fits the answer.
+    """
+
+    def __init__(self, configuration: Configuration, *, timeout: float = 30.0) -> None:
+        self._api = ApiClient(configuration)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None, *, timeout: float = 30.0) -> Self:
+        """A client for the cluster of ``kubeconfig`` (a path), else of the pod it runs in, else of the
+        user's default kubeconfig. Raises ClusterUnavailableError when none of them can be read."""
+        configuration = Configuration()
+        configuration.connection_pool_maxsize = 100
+        try:
+            if kubeconfig is None:
+                try:
+                    config.load_incluster_config(client_configuration=configuration)
+                except config.ConfigException:
+                    await config.load_kube_config(client_configuration=configuration)
+            else:
+                await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+        except (config.ConfigException, OSError) as error:
+            raise ClusterUnavailableError(f"no usable Kubernetes configuration: {error}") from error
+        return cls(configuration, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Raw:
+        """One object."""
+        return await self._request("GET", resource.path(namespace, name))
+
+    async def list_page(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
+        continue_token: str = "",
+    ) -> Raw:
+        """One page of a list: the raw List with its ``metadata.resourceVersion`` and ``continue``."""
+        query = {
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+            "limit": str(limit),
+            "continue": continue_token,
+        }
+        return await self._request("GET", resource.path(namespace), query=query)
+
+    async def items(
+        self, resource: Resource, namespace: str | None, *, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[Raw]:
+        """All objects, page by page. Raises GoneError if the list expired under way."""
+        token = ""
+        while True:
+            page = await self.list_page(
+                resource,
+                namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                continue_token=token,
+            )
+            for item in page["items"]:
+                yield item
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
+
+    async def create(self, resource: Resource, namespace: str | None, body: Raw, *, dry_run: bool = False) -> Raw:
+        """Create; raises AlreadyExistsError if the name is taken."""
+        query = {"dryRun": "All"} if dry_run else {}
+        return await self._request("POST", resource.path(namespace), query=query, body=body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Raw | list[Raw],
+        *,
+        kind: PatchType = "merge",
+        subresource: str | None = None,
+        field_manager: str | None = None,
+    ) -> Raw:
+        """Patch; a ``metadata.resourceVersion`` in a merge patch makes it conditional (ConflictError)."""
+        query = {"fieldManager": field_manager or "", "force": "true" if kind == "apply" else ""}
+        return await self._request(
+            "PATCH",
+            resource.path(namespace, name, subresource),
+            query=query,
+            body=body,
+            content_type=_CONTENT_TYPES[kind],
+        )
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        propagation: Propagation | None = None,
+        grace_period_seconds: int | None = None,
+    ) -> None:
+        """Ask for deletion; with ``uid`` only of that very object (ConflictError if it is another)."""
+        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        if propagation is not None:
+            body["propagationPolicy"] = propagation
+        if grace_period_seconds is not None:
+            body["gracePeriodSeconds"] = grace_period_seconds
+        await self._request("DELETE", resource.path(namespace, name), body=body)
+
+    async def ready(self) -> None:
+        """Return if the API server answers its version; raise ClusterUnavailableError if not."""
+        await self._request("GET", "/version")
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Raw | list[Raw] | None = None,
+        content_type: str = "application/json",
+    ) -> Raw:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        _, url, headers, _, _ = await self._api.param_serialize(
+            method, path, header_params=headers, auth_settings=["BearerToken"]
+        )
+        given = {key: value for key, value in (query or {}).items() if value}
+        if given:
+            url = f"{url}?{urlencode(given)}"
+        try:
+            response = await self._api.call_api(method, url, headers, body, _request_timeout=self._timeout)
+            payload = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClusterUnavailableError(f"the Kubernetes API did not answer: {type(error).__name__}") from error
+        try:
+            answer: Raw = json.loads(payload)
+        except ValueError:
+            answer = {"message": payload[:200].decode(errors="replace")}
+        if response.status >= 400:
+            raise error_of(response.status, str(answer.get("reason", "")), str(answer.get("message", "")))
+        return answer

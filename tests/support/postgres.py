@@ -1,0 +1,143 @@
+"""A real Postgres on loopback for the session, with a fresh, migrated database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from octo_core.db.migrate import upgrade
+from octo_core.db.session import Database
+from octo_core.settings import DatabaseSettings
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass(slots=True)
+class PostgresServer:
+    """A Postgres that a test may stop and start."""
+
+    binaries: Path
+    data: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str) -> str:
+        """Connection URL of a database; the superuser needs no password on this socket-less loopback."""
+        return f"postgresql://octo@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        self.process = subprocess.Popen(
+            [
+                *_as_postgres(),
+                str(self.binaries / "postgres"),
+                *("-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
+                *("-c", "fsync=off", "-c", "log_min_messages=warning", "-c", "max_connections=100"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.data.parent / "postgres.log").open("ab"),
+        )
+        deadline = time.monotonic() + 30
+        while subprocess.run(
+            [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+        ).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"Postgres did not start: {(self.data.parent / 'postgres.log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop at once, cutting all connections, as a crash of its pod would."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(timeout=30)
+
+
+def _as_postgres() -> list[str]:
+    """Postgres refuses to run as root."""
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def _binaries() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        pytest.fail("no Postgres server found: run `make tools`, or install Debian's package postgresql")
+    return Path(on_path).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The server; databases come from ``database_settings``."""
+    folder = Path(tempfile.mkdtemp(prefix="octo-postgres-"))
+    binaries = _binaries()
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        os.chown(data, account.pw_uid, account.pw_gid)
+    subprocess.run(
+        [*_as_postgres(), str(binaries / "initdb"), "-D", str(data), "-U", "octo", "-A", "trust", "-E", "UTF8", "-N"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    server = PostgresServer(binaries, data, free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: PostgresServer) -> str:
+    async def make() -> None:
+        connection = await asyncpg.connect(postgres.url("postgres"))
+        await connection.execute("CREATE DATABASE octo_template")
+        await connection.close()
+        await upgrade(DatabaseSettings(database_url=SecretStr(postgres.url("octo_template"))))
+
+    asyncio.run(make())
+    return "octo_template"
+
+
+@pytest.fixture
+async def database_settings(postgres: PostgresServer, _template: str) -> DatabaseSettings:
+    """Settings of a database of one's own, with the newest schema."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template}")
+    await connection.close()
+    return DatabaseSettings(database_url=SecretStr(postgres.url(name)))
+
+
+@pytest.fixture
+async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """Sessions on that database."""
+    database = Database(database_settings, application_name="test")
+    yield database
+    await database.close()

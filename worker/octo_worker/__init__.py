@@ -1,0 +1,1 @@
+"""Octo worker: the main logic in the pod of a run."""
