@@ -1,0 +1,3 @@
+module octo.dev/deploy/local/pause
+
+go 1.24

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Installs and builds what the cluster and the images need; idempotent.
+#
+#   deploy/tools.sh            everything this machine's way needs
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm
+#
+# Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+# shellcheck source=deploy/lib.sh
+. "$here/lib.sh"
+# shellcheck source=deploy/tools/packages.sh
+. "$here/tools/packages.sh"
+# shellcheck source=deploy/tools/go.sh
+. "$here/tools/go.sh"
+# shellcheck source=deploy/tools/wheels.sh
+. "$here/tools/wheels.sh"
+
+tool_packages() { install_packages; }
+
+tool_kube() {
+  local dir name
+  dir="$(go_built octo-kube build_kube "$here/local/kube" "=$KUBERNETES_VERSION")"
+  for name in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy; do
+    link_bin "$dir/octo-kube" "$name"
+  done
+}
+
+tool_coredns() {
+  link_bin "$(go_built coredns build_coredns "$here/local/dns")/coredns" coredns
+}
+
+tool_versitygw() {
+  link_bin "$(go_built versitygw build_versitygw "=$VERSITYGW_VERSION")/versitygw" versitygw
+}
+
+tool_pause() {
+  link_bin "$(go_built pause build_pause "$here/local/pause")/pause" pause
+}
+
+tool_helm() {
+  local dir
+  dir="$(cached kubectl-helm "$KUBECTL_LAYER_VERSION" unpack_kubectl_layer)"
+  link_bin "$dir/helm" helm
+  link_bin "$dir/kubectl" kubectl
+}
+
+link_bin() {
+  ln -sfn "$1" "$OCTO_BIN/$2.$$"
+  mv -fT "$OCTO_BIN/$2.$$" "$OCTO_BIN/$2"
+}
+
+main() {
+  local tool jobs=() names=("$@")
+  mkdir -p "$OCTO_BIN"
+  if ((${#names[@]} == 0)); then
+    if [[ $(cluster_kind) == local ]]; then
+      # One after the other: one Go build alone keeps all cores busy most of the time,
+      # and the small ones reuse what the big one has compiled. What waits on
+      # the network or on dpkg goes on beside them.
+      (tool_packages && tool_helm) &
+      jobs+=($!)
+      tool_pause
+      tool_kube
+      tool_coredns
+      tool_versitygw
+    else
+      tool_helm
+      tool_versitygw
+    fi
+  fi
+  for tool in "${names[@]}"; do
+    declare -F "tool_$tool" >/dev/null || die "no tool '$tool'"
+    "tool_$tool"
+  done
+  for tool in "${jobs[@]}"; do
+    wait "$tool" || die "a tool could not be installed, see above"
+  done
+}
+
+main "$@"

