@@ -47,16 +47,17 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        self.process = subprocess.Popen(
-            [
-                *_as_postgres(),
-                str(self.binaries / "postgres"),
-                *("-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
-                *("-c", "fsync=off", "-c", "log_min_messages=warning", "-c", "max_connections=100"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.data.parent / "postgres.log").open("ab"),
-        )
+        with (self.data.parent / "postgres.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *_as_postgres(),
+                    str(self.binaries / "postgres"),
+                    *("-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
+                    *("-c", "fsync=off", "-c", "log_min_messages=warning", "-c", "max_connections=100"),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         deadline = time.monotonic() + 30
         while subprocess.run(
             [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False

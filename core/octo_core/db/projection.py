@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,13 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from octo_core.crd.resources import Raw, parse_time
 from octo_core.db.tables import JobEventRow, JobRow
 from octo_core.domain.status import ConditionType, State
-
-
-@dataclass(frozen=True, slots=True)
-class Projected:
-    """What one call wrote: the rows that moved forward, by uid, with their resourceVersion."""
-
-    versions: dict[str, Decimal]
 
 
 def job_values(raw: Raw) -> dict[str, Any]:
@@ -53,9 +45,10 @@ def job_values(raw: Raw) -> dict[str, Any]:
     }
 
 
-async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) -> Projected:
+async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) -> dict[str, Decimal]:
     """Write the rows of ``jobs`` that are newer than what stands there, with an event for each new state.
 
+    Returns the resourceVersion of each row that moved forward, by uid.
     Rows are locked in the order of their uid, so that two writers never deadlock.
     """
     newest: dict[str, dict[str, Any]] = {}
@@ -66,7 +59,7 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
             newest[values["uid"]] = values
     versions: dict[str, Decimal] = {}
     if not newest:
-        return Projected(versions)
+        return versions
 
     ordered = [newest[uid] for uid in sorted(newest)]
     # A row that is not there yet begins with no event; the state below then counts as its first.
@@ -105,7 +98,7 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
         await session.execute(update(JobRow), changes)
     if events:
         await session.execute(insert(JobEventRow), events)
-    return Projected(versions)
+    return versions
 
 
 async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime) -> None:
