@@ -56,6 +56,8 @@ remove_strays() {
   for file in /var/log/containers/*.log; do
     [[ -L $file && $(readlink "$file") == "$RT"/* ]] && rm -f "$file"
   done
+  rm -f /var/lib/kubelet/device-plugins/{kubelet.sock,DEPRECATION}
+  rmdir /var/lib/kubelet/{device-plugins,} 2>/dev/null || true
   rmdir /var/log/containers /run/containerd/s /run/containerd "$CNI_CACHE" "${CNI_CACHE%/*}" 2>/dev/null || true
 }
 

@@ -54,7 +54,7 @@ make_folders() {
 # boot of the machine; else nothing of it is worth keeping.
 resumable() {
   [[ -e $PKI/complete && -d $RT/etcd/member ]] && ip link show "$BRIDGE" >/dev/null 2>&1 &&
-    cmp -s "$RT/boot" /proc/sys/kernel/random/boot_id
+    [[ $(cat "$RT/boot" 2>/dev/null) == "$(</proc/sys/kernel/random/boot_id)" ]]
 }
 
 all_healthy() {

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Builds the project's images and gives them to the cluster.
+#
+#   deploy/images.sh tag              prints the tag: a hash of all that goes into the images
+#   deploy/images.sh build [TARGET…]  builds what is not built yet (api controller worker postgres demo)
+#   deploy/images.sh load [TARGET…]   builds, and makes octo/TARGET:TAG known to the cluster
+#
+# With a Docker engine: docker build. Without: buildah, on a debootstrap base.
+# A cluster of the user's own takes images from a registry: OCTO_IMAGE_REGISTRY names it.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+# shellcheck source=deploy/lib.sh
+. "$here/lib.sh"
+# shellcheck source=deploy/images/base.sh
+. "$here/images/base.sh"
+# shellcheck source=deploy/images/inputs.sh
+. "$here/images/inputs.sh"
+if has_docker; then
+  # shellcheck source=deploy/images/with-docker.sh
+  . "$here/images/with-docker.sh"
+else
+  # shellcheck source=deploy/images/with-buildah.sh
+  . "$here/images/with-buildah.sh"
+fi
+
+# The host's CA bundle as a build secret: behind a proxy with a CA of its own, pip
+# and uv need it; it never gets into an image.
+ca_secret() {
+  local bundle="${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}"
+  [[ ! -r $bundle ]] || printf -- '--secret=id=ca,src=%s\n' "$bundle"
+}
+
+# versitygw is built outside the Dockerfile; a symlink into the cache would not
+# be followed by a build, so the context gets the file.
+prepare_context() {
+  local target="$1" file="$OCTO_STATE/context/versitygw"
+  [[ $target == demo ]] || return 0
+  "$here/tools.sh" versitygw
+  mkdir -p "${file%/*}"
+  cp -L "$OCTO_BIN/versitygw" "$file.new.$$"
+  mv -f "$file.new.$$" "$file"
+}
+
+load_one() {
+  local target="$1" tag="$2"
+  case "$(cluster_kind)" in
+    user)
+      [[ -n ${OCTO_IMAGE_REGISTRY:-} ]] || die "your cluster takes images from a registry that it can reach:" \
+        "set OCTO_IMAGE_REGISTRY=host/path, and install the chart with that registry"
+      push_image "$target" "$OCTO_IMAGE_REGISTRY/octo/$target:$tag"
+      ;;
+    kind) load_into_kind "$target" "octo/$target:$tag" ;;
+    local) load_into_local "$target" "docker.io/octo/$target:$tag" ;;
+  esac
+}
+
+main() {
+  local command="${1:-}" target tag
+  shift || true
+  local targets=("$@")
+  ((${#targets[@]})) || targets=("${TARGETS[@]}")
+  case "$command" in
+    tag) image_tag ;;
+    build | load)
+      mkdir -p "$OCTO_STATE" "$OCTO_CACHE"
+      tag="$(image_tag)"
+      for target in "${targets[@]}"; do
+        [[ " ${TARGETS[*]} " == *" $target "* ]] || die "no target '$target', there are: ${TARGETS[*]}"
+        build_image "$target"
+        [[ $command == build ]] || load_one "$target" "$tag"
+      done
+      say "images: tag $tag (${targets[*]})"
+      ;;
+    *) die "usage: images.sh tag|build|load [TARGET...]" ;;
+  esac
+}
+
+main "$@"

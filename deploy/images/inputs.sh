@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# What goes into each image, and the names made of it. Sourced by images.sh.
+
+TARGETS=(api controller worker postgres demo)
+
+# image_key TARGET: a change of anything that the target copies changes it.
+image_key() {
+  local target="$1" d="$OCTO_REPO/deploy" parts
+  parts=("$d/Dockerfile" "=$DEBIAN_SUITE $BASE_INCLUDE $target")
+  case "$target" in
+    api | controller | worker)
+      parts+=("$OCTO_REPO/core" "$OCTO_REPO/$target" "$OCTO_REPO/requirements/$target.lock" "$d/images/build.lock")
+      ;;
+    postgres) parts+=("$d/images/postgres-entrypoint.sh" "=$POSTGRES_MAJOR") ;;
+    demo) parts+=("$d/images/sftp-entrypoint.sh" "$d/images/s3-entrypoint.sh" "$d/images/sshd_config" "=$VERSITYGW_VERSION") ;;
+  esac
+  content_key "${parts[@]}"
+}
+
+# One tag for all, so that a chart value names them together.
+image_tag() {
+  local target keys=()
+  for target in "${TARGETS[@]}"; do
+    keys+=("=$(image_key "$target")")
+  done
+  content_key "${keys[@]}" | cut -c1-12
+}
+
+# The name of a built image before it gets the common tag: an image whose own
+# inputs have not changed is neither built nor imported again.
+built_name() { printf 'docker.io/octo/%s:built-%s\n' "$1" "$(image_key "$1")"; }
