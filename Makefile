@@ -1,0 +1,121 @@
+# The verbs of this repository; CI calls the same ones. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PARTS := core api controller worker
+# No browser of caches, no colours in logs: pytest decides by itself.
+PYTEST := $(BIN)/pytest
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- two commands on a fresh machine -------------------------------------------------------------
+
+.PHONY: demo
+demo: env cluster image ## A cluster, Octo in it, encrypted files, and a job that fetches them
+	@$(BIN)/python -m deploy.demo up
+
+.PHONY: test
+test: env tools cluster image ## Every test; the cluster is made if there is none
+	@$(PYTEST)
+
+# ---- parts of the above --------------------------------------------------------------------------
+
+.PHONY: test-unit
+test-unit: env helm ## Pure logic; seconds
+	@$(PYTEST) -m unit
+
+.PHONY: test-integration
+test-integration: env tools ## Against a real Postgres, OpenSSH server, gpg and S3 server
+	@$(PYTEST) -m integration
+
+.PHONY: test-e2e
+test-e2e: env tools cluster image ## Against a real cluster with the chart installed
+	@$(PYTEST) -m "e2e or chaos"
+
+.PHONY: test-cluster
+test-cluster: env tools ## Take the local cluster down and up, and prove that it leaves nothing behind
+	@$(PYTEST) -m cluster
+
+.PHONY: lint
+lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy core api controller worker deploy tests
+	@$(BIN)/lint-imports --no-cache
+	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck --external-sources
+	@deploy/tools.sh helm
+	@.octo/bin/helm lint --quiet --strict charts/octo --set postgres.embedded.enabled=true
+
+.PHONY: format
+format: env ## Put all code into the house's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: cluster
+cluster: tools ## A cluster: yours (KUBECONFIG), kind (Docker), else our own single node
+	@deploy/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## Stop and remove that cluster
+	@deploy/cluster.sh down
+
+.PHONY: image
+image: tools ## Build the images and give them to the cluster
+	@deploy/images.sh load
+
+.PHONY: clean
+clean: ## Remove everything that was made here, the cluster first
+	@deploy/cluster.sh down
+	@rm -rf .octo $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- made from other files -----------------------------------------------------------------------
+
+.PHONY: crds
+crds: env ## Write crds/ and the chart's copy from the models
+	@$(BIN)/python -m octo_core.crd.definitions crds
+	@cp crds/*.yaml charts/octo/crds/
+
+.PHONY: lock
+lock: $(UV) ## Pin all dependencies anew, by hash
+	@printf 'uv\n' | $(UV) pip compile $(COMPILE) - -o requirements/uv.lock
+	@for part in api controller worker; do \
+	  $(UV) pip compile $(COMPILE) --no-emit-package octo-core --no-emit-package octo-$$part \
+	    $$part/pyproject.toml -o requirements/$$part.lock; done
+	@$(UV) pip compile $(COMPILE) $(addprefix --no-emit-package octo-,$(PARTS)) \
+	  --group dev pyproject.toml -o requirements/dev.lock
+COMPILE := --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+
+# ---- set-up, idempotent --------------------------------------------------------------------------
+
+.PHONY: env tools helm
+env: $(VENV)/installed
+
+$(UV): requirements/uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "[octo] Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
+	  || { deploy/tools.sh packages && $(PYTHON) -m venv $(VENV); } \
+	  || { echo "[octo] python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@touch $@
+
+$(VENV)/installed: $(UV) requirements/dev.lock $(addsuffix /pyproject.toml,$(PARTS))
+	@echo "[octo] python environment in $(VENV)" >&2
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PARTS))
+	@touch $@
+
+tools:
+	@deploy/tools.sh
+
+helm:
+	@deploy/tools.sh helm
