@@ -42,7 +42,8 @@ def _convert(node: dict[str, Any], defs: dict[str, Any], *, defaults: bool) -> d
             out[key] = _convert(value, defs, defaults=defaults)
         elif key == "default":
             if defaults and value is not None:
-                out[key] = value
+                # Of an object it is enough that it is there: its fields bring their own defaults.
+                out[key] = {} if isinstance(value, dict) else value
         elif key == "propertyNames" or key.startswith("$") or key in _DROPPED:
             continue
         else:

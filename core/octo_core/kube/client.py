@@ -111,8 +111,8 @@ class KubeClient:
                 return
 
     async def create(self, resource: Resource, namespace: str | None, body: Raw, *, dry_run: bool = False) -> Raw:
-        """Create; raises AlreadyExistsError if the name is taken."""
-        query = {"dryRun": "All"} if dry_run else {}
+        """Create; raises AlreadyExistsError if the name is taken, InvalidError for an unknown field too."""
+        query = {"fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
         return await self._request("POST", resource.path(namespace), query=query, body=body)
 
     async def patch(
