@@ -33,12 +33,10 @@ ca_secret() {
 # versitygw is built outside the Dockerfile; a symlink into the cache would not
 # be followed by a build, so the context gets the file.
 prepare_context() {
-  local target="$1" file="$OCTO_STATE/context/versitygw"
-  [[ $target == demo ]] || return 0
+  [[ $1 == demo ]] || return 0
   "$here/tools.sh" versitygw
-  mkdir -p "${file%/*}"
-  cp -L "$OCTO_BIN/versitygw" "$file.new.$$"
-  mv -f "$file.new.$$" "$file"
+  mkdir -p "$SOURCES/bin"
+  cp -L "$OCTO_BIN/versitygw" "$SOURCES/bin/versitygw"
 }
 
 load_one() {
@@ -62,7 +60,8 @@ main() {
   case "$command" in
     tag) image_tag ;;
     build | load)
-      mkdir -p "$OCTO_STATE" "$OCTO_CACHE"
+      mkdir -p "$OCTO_CACHE"
+      snapshot_sources
       tag="$(image_tag)"
       for target in "${targets[@]}"; do
         [[ " ${TARGETS[*]} " == *" $target "* ]] || die "no target '$target', there are: ${TARGETS[*]}"

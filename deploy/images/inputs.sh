@@ -3,13 +3,27 @@
 
 TARGETS=(api controller worker postgres demo)
 
+# Where the sources are read from: the work tree, or for a build a copy of it, since
+# a file saved while it runs would give an image that is not what its name says.
+SOURCES="$OCTO_REPO"
+
+snapshot_sources() {
+  mkdir -p "$OCTO_STATE"
+  SOURCES="$(mktemp -d "$OCTO_STATE/context.XXXXXX")"
+  # shellcheck disable=SC2064 # this folder, not what the name holds later
+  trap "rm -rf '$SOURCES'" EXIT
+  (cd "$OCTO_REPO" && tar --create --exclude=__pycache__ --exclude='*.egg-info' \
+    core api controller worker requirements deploy/Dockerfile deploy/Dockerfile.dockerignore deploy/images) |
+    tar --extract --directory "$SOURCES"
+}
+
 # image_key TARGET: a change of anything that the target copies changes it.
 image_key() {
-  local target="$1" d="$OCTO_REPO/deploy" parts
+  local target="$1" d="$SOURCES/deploy" parts
   parts=("$d/Dockerfile" "=$DEBIAN_SUITE $BASE_INCLUDE $target")
   case "$target" in
     api | controller | worker)
-      parts+=("$OCTO_REPO/core" "$OCTO_REPO/$target" "$OCTO_REPO/requirements/$target.lock" "$d/images/build.lock")
+      parts+=("$SOURCES/core" "$SOURCES/$target" "$SOURCES/requirements/$target.lock" "$d/images/build.lock")
       ;;
     postgres) parts+=("$d/images/postgres-entrypoint.sh" "=$POSTGRES_MAJOR") ;;
     demo) parts+=("$d/images/sftp-entrypoint.sh" "$d/images/s3-entrypoint.sh" "$d/images/sshd_config" "=$VERSITYGW_VERSION") ;;

@@ -22,9 +22,9 @@ single() { postgres --single -j -D "$1" -c log_min_messages=error "$2" >/dev/nul
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     # Made beside and renamed: a start that is killed half way is begun again.
     rm -rf "$PGDATA.new"
-    # The superuser has no password and no line in pg_hba.conf lets it in.
+    # The superuser has no password, and no line in pg_hba.conf lets it in.
     initdb --pgdata="$PGDATA.new" --username=postgres --encoding=UTF8 --locale=C.UTF-8 \
-        --auth=scram-sha-256 --no-instructions
+        --auth=reject --no-instructions
     printf '%s\n' \
         'local octo octo scram-sha-256' \
         'host  octo octo all scram-sha-256' >"$PGDATA.new/pg_hba.conf"

@@ -37,8 +37,8 @@ buildah_build() {
   shift 2
   build_tool build --isolation chroot --layers --pull-never --target "$IMAGE_TARGET" --tag "$name" \
     --build-arg "BASE=$IMAGE_BASE" "$@" \
-    --ignorefile "$OCTO_REPO/deploy/Dockerfile.dockerignore" --file "$OCTO_REPO/deploy/Dockerfile" \
-    "$OCTO_REPO" >"$log" 2>&1
+    --ignorefile "$SOURCES/deploy/Dockerfile.dockerignore" --file "$SOURCES/deploy/Dockerfile" \
+    "$SOURCES" >"$log" 2>&1
 }
 
 # Keeps the three newest archives of an image; each takes a third of a gigabyte.

@@ -9,7 +9,7 @@ build_image() {
   mapfile -t secret < <(ca_secret)
   # BuildKit: the secret mount needs it, and it reads Dockerfile.dockerignore.
   DOCKER_BUILDKIT=1 docker build --target "$target" --tag "$built" "${secret[@]}" \
-    --file "$OCTO_REPO/deploy/Dockerfile" "$OCTO_REPO"
+    --file "$SOURCES/deploy/Dockerfile" "$SOURCES"
 }
 
 load_into_kind() {

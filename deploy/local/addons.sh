@@ -43,7 +43,7 @@ await_node() {
 }
 
 dns_ready() {
-  [[ $(kubectl_local -n kube-system get deployment coredns -o 'jsonpath={.status.availableReplicas}' 2>/dev/null) == 1 ]]
+  python3 "$OCTO_REPO/deploy/local/resolves.py" "$DNS_IP" kubernetes.default.svc.cluster.local "$SERVICE_IP"
 }
 
 await_dns() {
