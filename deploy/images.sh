@@ -5,6 +5,9 @@
 #   deploy/images.sh build [TARGET…]  builds what is not built yet (api controller worker postgres demo)
 #   deploy/images.sh load [TARGET…]   builds, and makes octo/TARGET:TAG known to the cluster
 #
+# build and load print the tag too, as their only line on standard output: take it
+# from there, since the sources may have changed by the time that 'tag' is asked.
+#
 # With a Docker engine: docker build. Without: buildah, on a debootstrap base.
 # A cluster of the user's own takes images from a registry: OCTO_IMAGE_REGISTRY names it.
 set -euo pipefail
@@ -65,10 +68,11 @@ main() {
       tag="$(image_tag)"
       for target in "${targets[@]}"; do
         [[ " ${TARGETS[*]} " == *" $target "* ]] || die "no target '$target', there are: ${TARGETS[*]}"
-        build_image "$target"
-        [[ $command == build ]] || load_one "$target" "$tag"
+        build_image "$target" >&2
+        [[ $command == build ]] || load_one "$target" "$tag" >&2
       done
-      say "images: tag $tag (${targets[*]})"
+      say "images ready: ${targets[*]}"
+      printf '%s\n' "$tag"
       ;;
     *) die "usage: images.sh tag|build|load [TARGET...]" ;;
   esac

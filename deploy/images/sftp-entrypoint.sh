@@ -11,5 +11,7 @@ umask 077
 cp "$keys/host_key" "$run/host_key"
 cp "$keys/authorized_keys" "$run/authorized_keys"
 
+# What clients upload is for others to read.
+umask 022
 exec /usr/sbin/sshd -D -e -f /etc/octo/sshd_config \
     -o "HostKey=$run/host_key" -o "AuthorizedKeysFile=$run/authorized_keys" "$@"
