@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from octo_core.settings import DatabaseSettings
 
@@ -52,6 +52,15 @@ async def current(settings: DatabaseSettings) -> str | None:
         lambda connection: found.append(MigrationContext.configure(connection).get_current_revision()),
     )
     return found[0]
+
+
+async def version(session: AsyncSession) -> str | None:
+    """The same over a session, for a process that asks often."""
+    table = await session.scalar(text("SELECT to_regclass('alembic_version')"))
+    if table is None:
+        return None
+    found: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 async def _with_connection(settings: DatabaseSettings, run: Callable[[Connection], None]) -> None:
