@@ -1,0 +1,72 @@
+"""SQL on ``job_files``: what became of each object of each source file of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, not_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from octo_core.db.tables import JobFileRow
+from octo_core.domain.report import FileOutcome, FileResult
+
+_COLUMNS = [column for column in JobFileRow.__table__.columns.keys() if column != "job_uid"]  # noqa: SIM118
+
+
+async def record(session: AsyncSession, job_uid: str, attempt: int, files: Sequence[FileResult]) -> None:
+    """Write the rows of a report; sending a report again changes nothing.
+
+    A row of an older attempt never replaces one of a newer, and what an attempt stored stays ``Stored``
+    when a later one finds it there.
+    """
+    # By key, the last row wins: one statement may not touch a row twice. Sorted, so that two writers never deadlock.
+    rows = {(row["source_path"], row["member"]): row for row in (_row(job_uid, attempt, file) for file in files)}
+    if not rows:
+        return
+    statement = insert(JobFileRow).values([rows[key] for key in sorted(rows)])
+    new = statement.excluded
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["job_uid", "source_path", "member"],
+            set_={name: new[name] for name in _COLUMNS if name not in ("source_path", "member")},
+            where=and_(
+                new.attempt >= JobFileRow.attempt,
+                not_(
+                    and_(
+                        JobFileRow.outcome == FileOutcome.STORED.value,
+                        new.outcome == FileOutcome.ALREADY_STORED.value,
+                    )
+                ),
+            ),
+        )
+    )
+
+
+async def page(
+    session: AsyncSession,
+    job_uid: str,
+    *,
+    outcome: FileOutcome | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Rows of a run by source path and member, beginning behind ``after``; keys are those of FileResult."""
+    columns = JobFileRow.__table__.columns
+    statement = select(*(columns[name] for name in _COLUMNS)).where(JobFileRow.job_uid == job_uid)
+    if outcome is not None:
+        statement = statement.where(JobFileRow.outcome == outcome.value)
+    if after is not None:
+        statement = statement.where(tuple_(JobFileRow.source_path, JobFileRow.member) > tuple_(*after))
+    rows = await session.execute(statement.order_by(JobFileRow.source_path, JobFileRow.member).limit(limit))
+    return [dict(row) for row in rows.mappings()]
+
+
+def _row(job_uid: str, attempt: int, file: FileResult) -> dict[str, Any]:
+    # Postgres' text has no NUL.
+    values = {
+        name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+        for name, value in file.model_dump().items()
+    }
+    return {"job_uid": job_uid, "attempt": attempt, **values}
