@@ -21,22 +21,32 @@ lock() {
   }
 }
 
+# other_owner prints the folder of the cluster that this machine runs for another clone.
+other_owner() {
+  local owner
+  owner="$(cat "$OWNER_FILE" 2>/dev/null || true)"
+  [[ -n $owner && $owner != "$CLUSTER_DIR" ]] && printf '%s\n' "$owner"
+}
+
+# in_use OWNER: it runs, and its clone is still there.
+in_use() {
+  (use_cluster "$1" && [[ -n "$(marked_pids)" && -e ${1%/.octo/cluster}/deploy/cluster.sh ]])
+}
+
 # One machine has room for one such cluster. What a removed clone left is cleared;
 # what another clone still runs is not touched, unless the caller says so.
 settle_owner() {
   local owner mine="$CLUSTER_DIR"
-  owner="$(cat "$OWNER_FILE" 2>/dev/null || true)"
-  if [[ -n $owner && $owner != "$mine" ]]; then
-    use_cluster "$owner"
-    if [[ -n "$(marked_pids)" && ${CI:-} != true && -z ${OCTO_CLUSTER_TAKEOVER:-} ]]; then
-      die "this machine runs the cluster of ${owner%/.octo/cluster}: run 'deploy/cluster.sh down' there," \
-        "or set OCTO_CLUSTER_TAKEOVER=1 to end it from here"
-    fi
-    say "ending the cluster of ${owner%/.octo/cluster}"
-    clean_all
-    rm -f "$OWNER_FILE"
-    use_cluster "$mine"
+  owner="$(other_owner)" || return 0
+  if in_use "$owner" && [[ ${CI:-} != true && -z ${OCTO_CLUSTER_TAKEOVER:-} ]]; then
+    die "this machine runs the cluster of ${owner%/.octo/cluster}: run 'deploy/cluster.sh down' there," \
+      "or set OCTO_CLUSTER_TAKEOVER=1 to end it from here"
   fi
+  say "ending the cluster of ${owner%/.octo/cluster}"
+  use_cluster "$owner"
+  clean_all
+  rm -f "$OWNER_FILE"
+  use_cluster "$mine"
 }
 
 make_folders() {
@@ -119,8 +129,16 @@ up() {
 }
 
 down() {
+  local owner
   need_root
   lock
+  if owner="$(other_owner)" && in_use "$owner"; then
+    # Bridge, rules and cgroups have the same names: they are that clone's now.
+    say "no cluster of this clone runs; ${owner%/.octo/cluster} has one"
+    rm -rf --one-file-system "$CLUSTER_DIR"
+    return
+  fi
+  [[ -z $owner ]] || settle_owner
   clean_all
   say "cluster is down"
 }

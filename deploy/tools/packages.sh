@@ -27,10 +27,11 @@ install_packages() {
       "run this as root there, install them yourself, or start a Docker engine, and kind is used."
   fi
   say "installing ${missing[*]}"
+  mkdir -p "$OCTO_CACHE/locks"
   (
     flock 8
     apt_install "${missing[@]}"
-  ) 8>/run/octo-apt.lock
+  ) 8>"$OCTO_CACHE/locks/apt"
 }
 
 # Runs in a subshell with the lock held: no daemon of these packages may start by itself,
