@@ -1,0 +1,248 @@
+"""One attempt: begun, followed to its end, or torn down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.ending import Verdict, classify, why_pending
+from octo_controller.reconcile.finish import cancelled, conclude
+from octo_controller.reconcile.model import (
+    CreateJob,
+    DeleteJob,
+    DeletePods,
+    JobView,
+    Look,
+    Pods,
+    Policy,
+    SuspendJob,
+)
+from octo_core.domain.failure import Category
+from octo_core.domain.job import CancelMode
+from octo_core.domain.names import child_name
+from octo_core.domain.run import ResolvedOptions
+from octo_core.domain.status import Attempt, ConditionType, JobRef
+
+DIAGNOSE_AFTER_SECONDS = 10.0
+"""A pod that does not run by then is looked at: most start sooner, and a look costs a list of pods."""
+DIAGNOSE_EVERY_SECONDS = 30.0
+LEFTOVER_SECONDS = 2.0
+
+
+def begin(draft: Draft, number: int, child: JobView | None, *, create: bool = True) -> Attempt:
+    """Write down an attempt that starts. Without a ``child`` its Job is made first, and whoever makes it
+    fills in the Job's uid."""
+    attempt = Attempt(number=number, job_uid=child.uid if child else None)
+    draft.record(attempt)
+    draft.change(
+        attempt=number,
+        job_ref=JobRef(name=child.name, uid=child.uid) if child else None,
+        next_attempt_time=None,
+        queue_position=None,
+    )
+    if child is None and create:
+        draft.actions.append(CreateJob(number))
+    draft.say(ConditionType.ACCEPTED, TRUE, "Accepted")
+    draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
+    draft.say(ConditionType.RUNNING, FALSE, "PodPending")
+    draft.say(ConditionType.STALLED, FALSE, "Progressing")
+    draft.progressing("Starting")
+    return attempt
+
+
+def follow(
+    draft: Draft, attempt: Attempt, child: JobView | None, options: ResolvedOptions, policy: Policy
+) -> Look | None:
+    """An attempt whose end nobody asked for."""
+    seen = draft.seen
+    if child is None:
+        return _vanished(draft, attempt, options, policy)
+    if child.finished:
+        if seen.pods is None:
+            return Look(pods=child.name)
+        verdict = classify(child, seen.pods)
+        if verdict.category is Category.CANCELLED:
+            # Nobody cancelled the run: its pod was deleted or drained under it.
+            verdict = Verdict(Category.INFRA, "PodDeleted", "the pod was ended from outside", verdict.exit_code)
+        conclude(draft, attempt.number, verdict, options, started=child.started)
+        return None
+    if child.deletion is not None:
+        return _await_gone(draft, child, child.deletion, options, policy, force=False)
+    if attempt.category is not None:
+        draft.actions.append(DeleteJob(child.name, child.uid))
+        return None
+    if seen.job.spec.suspend:
+        if not child.suspended:
+            draft.actions.append(SuspendJob(child.name, suspend=True))
+        draft.say(ConditionType.SUSPENDED, TRUE, "UserSuspended")
+        draft.say(ConditionType.RUNNING, FALSE, "Suspended")
+        draft.progressing("UserSuspended")
+        return None
+    if child.suspended:
+        draft.actions.append(SuspendJob(child.name, suspend=False))
+    since = _pending_since(draft, child)
+    draft.say(ConditionType.SUSPENDED, FALSE, "NotSuspended")
+    if child.ready > 0:
+        _running(draft, attempt, child, policy)
+        return None
+    return _pending(draft, attempt, child, since, options)
+
+
+def teardown(
+    draft: Draft, attempt: Attempt, child: JobView | None, options: ResolvedOptions, policy: Policy
+) -> Look | None:
+    """An attempt whose run is to end: by its own outcome if it was faster, else once nothing of it is left."""
+    seen = draft.seen
+    cancel = seen.job.spec.cancel
+    force = cancel is not None and cancel.mode is CancelMode.FORCE
+    draft.progressing("Cancelling")
+    if child is None:
+        look = _look_for_rest(draft, attempt)
+        if look is not None:
+            return look
+        if not _clear_pods(draft, policy, force=force):
+            cancelled(draft, attempt)
+        return None
+    if child.complete or (child.failed and child.deletion is None):
+        if seen.pods is None:
+            return Look(pods=child.name)
+        verdict = classify(child, seen.pods)
+        if verdict.category is Category.CANCELLED:
+            cancelled(draft, attempt, verdict)
+        else:
+            conclude(draft, attempt.number, verdict, options, started=child.started, final=True)
+        return None
+    if child.deletion is None:
+        draft.actions.append(DeleteJob(child.name, child.uid))
+    return _await_gone(draft, child, child.deletion or draft.now, options, policy, force=force)
+
+
+def _running(draft: Draft, attempt: Attempt, child: JobView, policy: Policy) -> None:
+    status, now = draft.seen.job.status, draft.now
+    started = attempt.start_time or child.started or now
+    draft.record(attempt.model_copy(update={"start_time": started}))
+    draft.change(start_time=status.start_time or started)
+    draft.say(ConditionType.RUNNING, TRUE, "PodRunning")
+    draft.progressing("Running")
+    provider, progress = draft.seen.provider, status.progress
+    reported = progress.updated_at if progress else None
+    if provider is not None and provider.spec.container is not None and (reported is None or reported < started):
+        # A user's own main logic need not report at all.
+        return
+    silent_at = max(reported or started, started) + timedelta(seconds=policy.stalled_after_seconds)
+    if now >= silent_at:
+        draft.say(ConditionType.STALLED, TRUE, "NoHeartbeat", f"no progress for {policy.stalled_after_seconds} s")
+    else:
+        draft.say(ConditionType.STALLED, FALSE, "Progressing")
+        draft.look_again((silent_at - now).total_seconds())
+
+
+def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, options: ResolvedOptions) -> Look | None:
+    """No container runs: not yet, just no more, or not again after a disruption."""
+    seen, now = draft.seen, draft.now
+    look = Look(pods=child.name, warnings=True)
+    if attempt.start_time is not None:
+        if child.active and seen.pods is None:
+            return look
+        if not child.active or seen.pods is None or any(pod.running or pod.over for pod in seen.pods.items):
+            draft.look_again(DIAGNOSE_EVERY_SECONDS)
+            return None
+    deadline = since + timedelta(seconds=options.pending_deadline_seconds)
+    diagnose_at = min(since + timedelta(seconds=DIAGNOSE_AFTER_SECONDS), deadline)
+    if now < diagnose_at:
+        draft.say(ConditionType.RUNNING, FALSE, "PodPending", steady=True)
+        draft.progressing("Starting")
+        draft.look_again((diagnose_at - now).total_seconds())
+        return None
+    if seen.pods is None:
+        return look
+    why = why_pending(seen.pods)
+    draft.say(ConditionType.RUNNING, FALSE, why.reason, why.message, steady=True)
+    draft.progressing(why.reason, why.message, steady=True)
+    if now < deadline:
+        draft.look_again(min(DIAGNOSE_EVERY_SECONDS, (deadline - now).total_seconds()))
+        return None
+    # The verdict is written down before the Job has gone, so that a restart does not take it for lost.
+    draft.record(
+        attempt.model_copy(
+            update={
+                "category": why.category,
+                "reason": "PendingDeadlineExceeded",
+                "message": f"{why.reason}: {why.message}"[:500],
+                "pod_name": why.pod_name,
+            }
+        )
+    )
+    draft.actions.append(DeleteJob(child.name, child.uid))
+    return None
+
+
+def _pending_since(draft: Draft, child: JobView) -> datetime:
+    """When this wait for a pod began: with the Job, or with the last pod's end, or when it was let go on."""
+    since = child.created
+    running = draft.seen.job.status.condition(ConditionType.RUNNING)
+    held = draft.seen.job.status.condition(ConditionType.SUSPENDED)
+    if running is not None:
+        since = max(since, running.last_transition_time if running.status is FALSE else draft.now)
+    if held is not None:
+        since = max(since, held.last_transition_time if held.status is FALSE else draft.now)
+    return since
+
+
+def _vanished(draft: Draft, attempt: Attempt, options: ResolvedOptions, policy: Policy) -> Look | None:
+    """The Job that was written down is not there any more, by our doing or another's."""
+    look = _look_for_rest(draft, attempt)
+    if look is not None:
+        return look
+    if _clear_pods(draft, policy, force=False):
+        return None
+    if attempt.category is not None:
+        verdict = Verdict(attempt.category, attempt.reason or "Error", attempt.message or "", pod_name=attempt.pod_name)
+    else:
+        verdict = Verdict(Category.INFRA, "JobLost", "the Job was deleted before it ended")
+    conclude(draft, attempt.number, verdict, options)
+    return None
+
+
+def _look_for_rest(draft: Draft, attempt: Attempt) -> Look | None:
+    name = child_name(draft.seen.job.meta.name, attempt.number)
+    if not draft.seen.absent:
+        return Look(job=name)
+    return Look(pods=name) if draft.seen.pods is None else None
+
+
+def _clear_pods(draft: Draft, policy: Policy, *, force: bool) -> bool:
+    """Delete the pods that outlived their Job; False if there are none."""
+    pods = (draft.seen.pods or Pods()).live
+    margin = timedelta(seconds=policy.cancel_force_after_seconds)
+    fresh = tuple((pod.name, pod.uid) for pod in pods if pod.deletion is None and not force)
+    overdue = tuple(
+        (pod.name, pod.uid)
+        for pod in pods
+        if force or (pod.deletion is not None and draft.now >= pod.deletion + margin)
+    )
+    if fresh:
+        draft.actions.append(DeletePods(fresh, force=False))
+    if overdue:
+        draft.actions.append(DeletePods(overdue, force=True))
+    if pods:
+        draft.look_again(LEFTOVER_SECONDS)
+    return bool(pods)
+
+
+def _await_gone(
+    draft: Draft, child: JobView, asked: datetime, options: ResolvedOptions, policy: Policy, *, force: bool
+) -> Look | None:
+    """The Job is being deleted: its pods have their grace and a margin, then they are deleted by force."""
+    grace = options.termination_grace_period_seconds + policy.cancel_force_after_seconds
+    due = asked + timedelta(seconds=grace)
+    if not force and draft.now < due:
+        draft.look_again((due - draft.now).total_seconds())
+        return None
+    if draft.seen.pods is None:
+        return Look(pods=child.name)
+    live = draft.seen.pods.live
+    if live:
+        draft.actions.append(DeletePods(tuple((pod.name, pod.uid) for pod in live), force=True))
+    draft.look_again(LEFTOVER_SECONDS)
+    return None

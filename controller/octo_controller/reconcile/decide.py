@@ -1,0 +1,249 @@
+"""The decision about one OctoJob: pure, total, and with nothing left to do once it is done.
+
+``decide`` goes from the most final to the most tentative: a run that is over, one whose end is asked
+for, one with an attempt under way, one between attempts, one that has not begun.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from octo_controller.reconcile.admission import Forbidden, Waits, admit
+from octo_controller.reconcile.attempt import begin, follow, teardown
+from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.ending import Verdict
+from octo_controller.reconcile.finish import back_off, cancelled, conclude, fail
+from octo_controller.reconcile.model import (
+    AddFinalizer,
+    DeleteJob,
+    DeleteOctoJob,
+    JobView,
+    Look,
+    Observed,
+    Plan,
+    Policy,
+    ReleaseFinalizer,
+)
+from octo_core.domain.failure import Category
+from octo_core.domain.names import ARCHIVE_FINALIZER
+from octo_core.domain.run import ResolvedOptions, resolve_options
+from octo_core.domain.status import Condition, ConditionType, OctoJobStatus, State
+
+POSITION_REFRESH_SECONDS = 60.0
+EXACT_POSITIONS = 10
+
+
+def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
+    """What to do about an OctoJob, or what must be looked up before that can be said."""
+    now = now.replace(microsecond=0)
+    status = seen.job.status
+    if status.state is not None and status.state.terminal:
+        return _after_end(seen, now, policy)
+
+    draft = Draft(seen, now)
+    options = resolve_options(seen.job.spec, seen.provider.spec if seen.provider else None)
+    meta = seen.job.meta
+    ending = seen.job.spec.cancel is not None or meta.deletion_timestamp is not None
+    if meta.deletion_timestamp is None and ARCHIVE_FINALIZER not in meta.finalizers:
+        draft.actions.append(AddFinalizer())
+
+    last = status.attempts[-1] if status.attempts else None
+    if last is None or last.completion_time is not None:
+        # The Job of the next attempt may be there already: made, then the controller died before it said so.
+        unrecorded = _child(seen, (last.number if last else 0) + 1)
+        if unrecorded is not None:
+            last = begin(draft, unrecorded.attempt, unrecorded)
+
+    look: Look | None = None
+    if last is not None and last.completion_time is None:
+        child = next((job for job in _own(seen) if job.uid == last.job_uid), None)
+        step = teardown if ending else follow
+        look = step(draft, last, child, options, policy)
+    elif ending:
+        cancelled(draft)
+    elif last is not None:
+        _retry(draft, last.number + 1, options)
+    else:
+        _start(draft, options)
+    return look or draft.plan(ending=ending)
+
+
+def _own(seen: Observed) -> tuple[JobView, ...]:
+    return tuple(job for job in seen.children if job.owner_uid == seen.job.meta.uid)
+
+
+def _child(seen: Observed, attempt: int) -> JobView | None:
+    return next((job for job in _own(seen) if job.attempt == attempt), None)
+
+
+def _after_end(seen: Observed, now: datetime, policy: Policy) -> Plan:
+    """Archive, time to live and finalizer: the only things that ever happen to a run that is over."""
+    job = seen.job
+    status, meta = job.status, job.meta
+    ended = status.completion_time or now
+    archived = status.condition(ConditionType.ARCHIVED)
+    is_archived = archived is not None and archived.status is TRUE
+    if not is_archived and seen.mirrored:
+        status = _with_archived(status, now)
+
+    if meta.deletion_timestamp is not None:
+        if ARCHIVE_FINALIZER not in meta.finalizers:
+            return Plan((), status)
+        overdue = max(ended, meta.deletion_timestamp) + timedelta(seconds=policy.archive_fail_open_seconds)
+        if is_archived and seen.mirrored:
+            return Plan((ReleaseFinalizer(),), status)
+        if now >= overdue:
+            return Plan((ReleaseFinalizer(unarchived=not is_archived),), status)
+        return Plan((), status, max((overdue - now).total_seconds(), 1.0))
+
+    if not is_archived:
+        return Plan((), status)
+    ttl = resolve_options(job.spec, seen.provider.spec if seen.provider else None).ttl
+    seconds = ttl.after_success_seconds if status.state is State.SUCCEEDED else ttl.after_failure_seconds
+    due = ended + timedelta(seconds=seconds)
+    if now >= due:
+        return Plan((DeleteOctoJob(),), status)
+    return Plan((), status, max((due - now).total_seconds(), 1.0))
+
+
+def _with_archived(status: OctoJobStatus, now: datetime) -> OctoJobStatus:
+    def renewed(condition: Condition) -> Condition:
+        if condition.type != ConditionType.ARCHIVED:
+            return condition
+        return condition.model_copy(
+            update={"status": TRUE, "reason": "Archived", "message": "", "last_transition_time": now}
+        )
+
+    return status.model_copy(update={"conditions": tuple(renewed(condition) for condition in status.conditions)})
+
+
+def _start(draft: Draft, options: ResolvedOptions) -> None:
+    """A run that has not begun: accepted, not held, its time come, its turn come."""
+    seen, now = draft.seen, draft.now
+    spec, meta = seen.job.spec, seen.job.meta
+    draft.change(attempt=0)
+    if spec.suspend:
+        _hold(draft)
+        return
+    _resume(draft)
+    if spec.start_after is not None and now < spec.start_after:
+        _accept(draft)
+        draft.say(ConditionType.ADMITTED, FALSE, "StartAfter", f"not before {spec.start_after.isoformat()}")
+        draft.progressing("StartAfter", f"not before {spec.start_after.isoformat()}")
+        draft.change(queue_position=None)
+        draft.look_again((spec.start_after - now).total_seconds())
+        return
+    if not _accept(draft):
+        since = max(meta.creation_timestamp, spec.start_after or meta.creation_timestamp, _resumed_at(draft))
+        _await_provider(draft, since, options)
+        return
+    verdict = admit(seen, options)
+    if isinstance(verdict, Forbidden):
+        message = f"busy with {', '.join(verdict.holders[:5])}" if verdict.holders else "others are ahead"
+        draft.say(ConditionType.ADMITTED, FALSE, "ForbiddenByConcurrency", message)
+        fail(draft, Verdict(Category.CONFIG, "ForbiddenByConcurrency", message))
+        return
+    if isinstance(verdict, Waits):
+        draft.actions.extend(verdict.victims)
+        message = f"waits for {', '.join(verdict.holders[:5])}" if verdict.holders else "waits for those ahead"
+        draft.say(ConditionType.ADMITTED, FALSE, "WaitingForConcurrency", message, steady=True)
+        draft.progressing("WaitingForConcurrency", message, steady=True)
+        draft.change(queue_position=_coarse(seen.job.status.queue_position, verdict.position))
+        draft.look_again(POSITION_REFRESH_SECONDS)
+        return
+    _begin(draft, 1, options)
+
+
+def _retry(draft: Draft, number: int, options: ResolvedOptions) -> None:
+    """Between two attempts: the slot is kept, the time runs."""
+    seen, now = draft.seen, draft.now
+    due = seen.job.status.next_attempt_time or now
+    if seen.job.spec.suspend:
+        _hold(draft)
+        return
+    _resume(draft)
+    if now < due:
+        back_off(draft, number, due)
+        return
+    leftovers = [job for job in _own(seen) if not job.finished]
+    if leftovers:
+        # Never two live attempts: something of an earlier one is still there.
+        draft.actions.extend(DeleteJob(job.name, job.uid) for job in leftovers if job.deletion is None)
+        draft.look_again(5)
+        return
+    if not _accept(draft):
+        _await_provider(draft, max(due, _resumed_at(draft)), options)
+        return
+    _begin(draft, number, options)
+
+
+def _begin(draft: Draft, number: int, options: ResolvedOptions) -> None:
+    """Start an attempt, unless the API server just refused its Job for good."""
+    refusal = draft.seen.refusal
+    if refusal is not None and refusal.attempt == number:
+        begin(draft, number, None, create=False)
+        conclude(draft, number, Verdict(refusal.category, refusal.reason, refusal.message), options)
+        return
+    begin(draft, number, None)
+    draft.look_again(15)
+
+
+def _accept(draft: Draft) -> bool:
+    seen = draft.seen
+    if seen.provider is not None and not seen.provider_problem:
+        draft.say(ConditionType.ACCEPTED, TRUE, "Accepted")
+        return True
+    name = seen.job.spec.provider_ref.name
+    if seen.provider_problem:
+        draft.say(ConditionType.ACCEPTED, FALSE, "InvalidSpec", f"OctoProvider {name!r}: {seen.provider_problem}")
+    else:
+        draft.say(
+            ConditionType.ACCEPTED,
+            FALSE,
+            "ProviderNotFound",
+            f"there is no OctoProvider {name!r} in namespace {seen.job.meta.namespace!r}",
+        )
+    return False
+
+
+def _await_provider(draft: Draft, since: datetime, options: ResolvedOptions) -> None:
+    seen = draft.seen
+    reason = "InvalidSpec" if seen.provider_problem else "ProviderNotFound"
+    message = f"OctoProvider {seen.job.spec.provider_ref.name!r} " + (
+        f"cannot be used: {seen.provider_problem}" if seen.provider_problem else "does not exist"
+    )
+    deadline = since + timedelta(seconds=options.pending_deadline_seconds)
+    if draft.now >= deadline:
+        fail(draft, Verdict(Category.CONFIG, reason, message))
+        return
+    if not seen.job.status.attempts:
+        draft.say(ConditionType.ADMITTED, FALSE, "Pending")
+        draft.change(queue_position=None)
+    draft.progressing(reason, message)
+    draft.look_again((deadline - draft.now).total_seconds())
+
+
+def _hold(draft: Draft) -> None:
+    draft.say(ConditionType.SUSPENDED, TRUE, "UserSuspended")
+    draft.progressing("UserSuspended")
+    draft.change(queue_position=None)
+
+
+def _resume(draft: Draft) -> None:
+    draft.say(ConditionType.SUSPENDED, FALSE, "NotSuspended")
+
+
+def _resumed_at(draft: Draft) -> datetime:
+    """Since when the run is not held any more; long ago if it never was."""
+    condition = draft.seen.job.status.condition(ConditionType.SUSPENDED)
+    if condition is None:
+        return draft.seen.job.meta.creation_timestamp
+    return draft.now if condition.status is not FALSE else condition.last_transition_time
+
+
+def _coarse(known: int | None, position: int) -> int:
+    """The place in line to write down: exact near the front, further back only when it has halved or doubled, so that
+    the end of one run is not a write for each that waits."""
+    if known is None or position <= EXACT_POSITIONS or not known // 2 < position < known * 2:
+        return position
+    return known

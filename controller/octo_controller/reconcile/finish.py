@@ -1,0 +1,117 @@
+"""How an attempt, and with it perhaps the run, comes to its end in the status."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.ending import Verdict
+from octo_controller.reconcile.model import REPLACED_BY
+from octo_core.domain.failure import RESOLUTIONS, RETRYABLE_BY_DEFAULT, Category
+from octo_core.domain.job import RetryPolicy
+from octo_core.domain.run import ResolvedOptions
+from octo_core.domain.states import BACKING_OFF
+from octo_core.domain.status import Attempt, ConditionType, Failure
+
+
+def conclude(
+    draft: Draft,
+    number: int,
+    verdict: Verdict,
+    options: ResolvedOptions,
+    *,
+    started: datetime | None = None,
+    final: bool = False,
+) -> None:
+    """An attempt is over: the run succeeds, goes on to a retry, or fails. ``final`` rules out a retry."""
+    _close(draft, number, verdict, started=started)
+    if verdict.category is None:
+        _finish(draft, succeeded=True, reason=verdict.reason, message=verdict.message)
+        return
+    policy = options.retry_policy
+    if not final and verdict.category in policy.retry_on and number < policy.max_attempts:
+        due = draft.now + backoff(policy, number)
+        draft.change(next_attempt_time=due)
+        draft.progressing(verdict.reason, f"attempt {number} failed: {verdict.message or verdict.reason}")
+        back_off(draft, number + 1, due)
+        return
+    fail(draft, verdict)
+
+
+def back_off(draft: Draft, number: int, due: datetime) -> None:
+    """The run waits for its next attempt."""
+    draft.say(ConditionType.RUNNING, FALSE, BACKING_OFF, f"attempt {number} not before {due.isoformat()}")
+    draft.say(ConditionType.STALLED, FALSE, "Progressing")
+    draft.look_again((due - draft.now).total_seconds())
+
+
+def backoff(policy: RetryPolicy, number: int) -> timedelta:
+    """How long to wait after the failure of attempt ``number``."""
+    seconds = min(policy.backoff_seconds * policy.backoff_factor ** (number - 1), policy.max_backoff_seconds)
+    return timedelta(seconds=seconds)
+
+
+def fail(draft: Draft, verdict: Verdict) -> None:
+    """The run has failed for good."""
+    category = verdict.category or Category.UNKNOWN
+    draft.change(
+        failure=Failure(
+            category=category,
+            reason=verdict.reason,
+            message=verdict.message,
+            resolution=RESOLUTIONS[category],
+            retryable=category in RETRYABLE_BY_DEFAULT,
+            exit_code=verdict.exit_code,
+        )
+    )
+    _finish(draft, succeeded=False, reason=verdict.reason, message=verdict.message)
+
+
+def cancelled(draft: Draft, attempt: Attempt | None = None, verdict: Verdict | None = None) -> None:
+    """The run was ended on request, and nothing of it is left."""
+    cancel = draft.seen.job.spec.cancel
+    if cancel is None:
+        reason, message = "Deleted", "the OctoJob was deleted"
+    elif cancel.requested_by == REPLACED_BY:
+        reason, message = "Replaced", cancel.reason or "a newer run took its place"
+    else:
+        reason = "Cancelled"
+        message = cancel.reason or (f"cancelled by {cancel.requested_by}" if cancel.requested_by else "cancelled")
+    if attempt is not None:
+        said = verdict or Verdict(Category.CANCELLED, reason, message)
+        _close(draft, attempt.number, said)
+    _finish(draft, succeeded=False, reason=reason, message=message)
+
+
+def _close(draft: Draft, number: int, verdict: Verdict, *, started: datetime | None = None) -> None:
+    known = draft.attempt(number) or Attempt(number=number)
+    start = known.start_time or started
+    draft.record(
+        known.model_copy(
+            update={
+                "pod_name": verdict.pod_name or known.pod_name,
+                "start_time": start,
+                "completion_time": draft.now,
+                "exit_code": verdict.exit_code,
+                "category": verdict.category,
+                "reason": verdict.reason,
+                "message": verdict.message or None,
+            }
+        )
+    )
+    if draft.seen.job.status.start_time is None and start is not None:
+        draft.change(start_time=start)
+    if verdict.progress is not None:
+        draft.change(progress=verdict.progress)
+    if verdict.manifest is not None:
+        draft.change(manifest_ref=verdict.manifest)
+
+
+def _finish(draft: Draft, *, succeeded: bool, reason: str, message: str) -> None:
+    draft.say(ConditionType.SUCCEEDED, TRUE if succeeded else FALSE, reason, message)
+    draft.say(ConditionType.FINISHED, TRUE, reason)
+    draft.say(ConditionType.RUNNING, FALSE, "Finished")
+    draft.say(ConditionType.SUSPENDED, FALSE, "NotSuspended")
+    draft.say(ConditionType.STALLED, FALSE, "Finished")
+    draft.change(completion_time=draft.now, next_attempt_time=None, queue_position=None)
+    draft.requeue_after = None

@@ -1,0 +1,224 @@
+"""What a decision is made from, and what it says: plain values, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from octo_core.crd.resources import OctoJob, OctoProvider
+from octo_core.domain.failure import Category
+from octo_core.domain.job import CancelMode
+from octo_core.domain.status import OctoJobStatus
+
+REPLACED_BY = "octo-controller/replace"
+"""``spec.cancel.requestedBy`` of a run that gave way to a newer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The controller's own limits, from its settings."""
+
+    cancel_force_after_seconds: int = 30
+    archive_fail_open_seconds: int = 600
+    stalled_after_seconds: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What counts of a batch/v1 Job."""
+
+    name: str
+    uid: str
+    attempt: int
+    owner_name: str
+    owner_uid: str
+    created: datetime
+    started: datetime | None = None
+    ready: int = 0
+    active: int = 0
+    suspended: bool = False
+    complete: bool = False
+    failed: bool = False
+    failed_reason: str = ""
+    failed_message: str = ""
+    deletion: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job says itself that it is over; its pods are then terminal."""
+        return self.complete or self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a pod's container ended."""
+
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """What counts of a pod of a run."""
+
+    name: str
+    uid: str
+    phase: str
+    running: bool = False
+    ended: Ended | None = None
+    reason: str = ""
+    """Of the pod as a whole: Evicted, NodeLost."""
+    disrupted: bool = False
+    unschedulable: str = ""
+    """The scheduler's words, where it found no node."""
+    waiting: str = ""
+    """Why the container waits: ImagePullBackOff, CreateContainerConfigError."""
+    waiting_message: str = ""
+    warnings: tuple[str, ...] = ()
+    """Messages of its Warning events, newest last; looked up for pods that do not start."""
+    deletion: datetime | None = None
+    grace_seconds: int = 30
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it can still run."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods of one child Job, and the warnings about the Job itself."""
+
+    items: tuple[PodView, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> tuple[PodView, ...]:
+        """Those that may still run."""
+        return tuple(pod for pod in self.items if not pod.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another run with the same concurrency key that is not over."""
+
+    name: str
+    uid: str
+    resource_version: str
+    priority: int
+    created: datetime
+    active: bool
+    waiting: bool
+    """It could go now if there were room: not suspended, not before its time, not cancelled."""
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server does not take the Job of an attempt, for a reason that will not pass by itself."""
+
+    attempt: int
+    category: Category
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything a decision about one OctoJob may go by."""
+
+    job: OctoJob
+    provider: OctoProvider | None
+    provider_problem: str = ""
+    """Why the provider cannot be used although it is there."""
+    children: tuple[JobView, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    admitted: bool = False
+    """It was let go earlier, and this may not show in the cluster yet."""
+    mirrored: bool = False
+    """This very version is committed to Postgres."""
+    pods: Pods | None = None
+    """Of the current attempt; None while nobody looked."""
+    absent: bool = False
+    """A live read just said that the current attempt's Job is not there."""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A decision needs more facts first: a live read of a Job, or the pods of one."""
+
+    job: str | None = None
+    pods: str | None = None
+    warnings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Hold the OctoJob until it is archived."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Make the child Job of an attempt; adopt it if it is there and ours."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendJob:
+    """Hold a child Job, or let it go on."""
+
+    name: str
+    suspend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Delete a child Job, which goes once its pods have gone."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePods:
+    """Delete pods; by force without waiting for their node's word."""
+
+    names: tuple[tuple[str, str], ...]
+    """Name and uid of each."""
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPeer:
+    """Ask for the end of another run, which this one replaces."""
+
+    name: str
+    resource_version: str
+    mode: CancelMode = CancelMode.GRACEFUL
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOctoJob:
+    """Its time to live is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFinalizer:
+    """Let a deleted OctoJob go; ``unarchived`` if Postgres was away for too long."""
+
+    unarchived: bool = False
+
+
+Action = AddFinalizer | CreateJob | SuspendJob | DeleteJob | DeletePods | CancelPeer | DeleteOctoJob | ReleaseFinalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in order, then what to write down, then when to look again at the latest."""
+
+    actions: tuple[Action, ...]
+    status: OctoJobStatus
+    requeue_after: float | None = None

@@ -1,0 +1,38 @@
+"""Settings of the controller: ``OCTO_<FIELD>`` in the environment, see ``octo_core.settings``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from octo_core.settings import ClusterSettings, DatabaseSettings
+
+
+class ControllerSettings(ClusterSettings, DatabaseSettings):
+    """Read once, at start, and passed down."""
+
+    worker_image: str = Field(description="Image of the built-in main logic.")
+    worker_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    worker_service_account: str = Field(
+        default="octo-worker", description="ServiceAccount of the pods of runs; it needs no rights."
+    )
+    report_url: str | None = Field(
+        default=None, description="Base URL of the api as pods reach it; without it runs do not report on the way."
+    )
+    health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
+    health_port: int = Field(default=8081, ge=0, le=65535, description="0 takes any free port.")
+    reconcile_workers: int = Field(default=16, ge=1, le=256)
+    resync_interval_seconds: float = Field(default=600.0, gt=0)
+    cancel_force_after_seconds: int = Field(
+        default=30, ge=0, description="Past a pod's own grace period, until a cancelled run's pod is killed."
+    )
+    archive_fail_open_seconds: int = Field(
+        default=600, ge=0, description="How long a deleted OctoJob that is over waits for Postgres."
+    )
+    stalled_after_seconds: int = Field(default=600, ge=1, description="Without progress until a run counts as stalled.")
+    watch_silence_seconds: float = Field(
+        default=1500.0, gt=0, description="Without any event or successful resync until /livez fails."
+    )
+    queue_stuck_seconds: float = Field(default=300.0, gt=0, description="Age of the oldest key until /livez fails.")
+    drain_seconds: float = Field(default=20.0, ge=0, description="For work under way, at a clean stop.")
