@@ -4,6 +4,7 @@
 #   deploy/images.sh tag              prints the tag: a hash of all that goes into the images
 #   deploy/images.sh build [TARGET…]  builds what is not built yet (api controller worker postgres demo)
 #   deploy/images.sh load [TARGET…]   builds, and makes octo/TARGET:TAG known to the cluster
+#   deploy/images.sh base             makes the base image only, ahead of time (no Docker engine)
 #
 # build and load print the tag too, as their only line on standard output: take it
 # from there, since the sources may have changed by the time that 'tag' is asked.
@@ -62,6 +63,9 @@ main() {
   ((${#targets[@]})) || targets=("${TARGETS[@]}")
   case "$command" in
     tag) image_tag ;;
+    base)
+      has_docker || base_image
+      ;;
     build | load)
       mkdir -p "$OCTO_CACHE"
       snapshot_sources
@@ -74,7 +78,7 @@ main() {
       say "images ready: ${targets[*]}"
       printf '%s\n' "$tag"
       ;;
-    *) die "usage: images.sh tag|build|load [TARGET...]" ;;
+    *) die "usage: images.sh tag|base|build|load [TARGET...]" ;;
   esac
 }
 

@@ -58,7 +58,7 @@ main() {
       # One after the other: one Go build alone keeps all cores busy most of the time,
       # and the small ones reuse what the big one has compiled. What waits on
       # the network or on dpkg goes on beside them.
-      (tool_packages && tool_helm) &
+      (tool_packages && tool_helm && "$here/images.sh" base >/dev/null) &
       jobs+=($!)
       tool_pause
       tool_kube

@@ -28,14 +28,14 @@ launch() {
   ) >>"$RT/logs/$name.log" 2>&1 </dev/null 7>&- 8>&- 9>&- &
 }
 
-# terminate COMPONENT: TERM first, KILL after 10 seconds.
+# terminate COMPONENT: TERM first, KILL after 5 seconds.
 terminate() {
   local pid tries
   if pid="$(pid_of "$1")"; then
     kill -TERM "$pid" 2>/dev/null || true
-    for ((tries = 0; tries < 100; tries++)); do
+    for ((tries = 0; tries < 50; tries++)); do
       pid_of "$1" >/dev/null || break
-      ((tries == 99)) && kill -KILL "$pid" 2>/dev/null
+      ((tries == 49)) && kill -KILL "$pid" 2>/dev/null
       sleep 0.1
     done
   fi
