@@ -1,1 +1,5 @@
 """Octo REST API."""
+
+from importlib.metadata import version
+
+__version__ = version("octo-api")

@@ -1,0 +1,99 @@
+"""``octo-api [serve | migrate | create-key]``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+from pydantic import ValidationError
+
+from octo_api.auth.caller import ANY
+from octo_api.commands import check_scopes, create_key, parse_expiry, upgrade_schema
+from octo_api.main import create_app, utc_now
+from octo_api.settings import ApiSettings, KeySettings
+from octo_core.domain.errors import OctoError
+from octo_core.settings import DatabaseSettings
+from octo_core.telemetry import configure_logging
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "migrate":
+            _migrate(arguments)
+        elif arguments.command == "create-key":
+            _create_key(arguments)
+        else:
+            _serve()
+    except ValidationError as error:
+        # Not its own text: that repeats the values, and these are secrets.
+        wrong = "; ".join(f"OCTO_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        sys.stderr.write(f"octo-api: settings: {wrong}\n")
+        return 2
+    except OctoError as error:
+        sys.stderr.write(f"octo-api: {error.detail}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="octo-api", description="Octo's REST API; settings come as OCTO_* variables.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="serve the API (the default)")
+    migrate = commands.add_parser("migrate", help="bring the database schema to the newest version")
+    migrate.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for Postgres to come up (60)")
+    key = commands.add_parser("create-key", help="make an API key and print it, once")
+    key.add_argument("--subject", required=True, help="who the key speaks for")
+    key.add_argument("--scope", action="append", required=True, help="what it may do; may be repeated; * for all")
+    key.add_argument("--namespace", action="append", help="where it may do it; may be repeated; * for all (default)")
+    key.add_argument("--expires", help="a span such as 90d, 12h, 30m, or an RFC 3339 time (default: never)")
+    return parser
+
+
+def _serve() -> None:
+    settings = ApiSettings()
+    configure_logging(settings.log_level, service="octo-api")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.listen_host,
+            port=settings.listen_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+        )
+    )
+    server.run()
+    if not server.started:
+        raise OctoError("the server could not start; see the log")
+
+
+def _migrate(arguments: argparse.Namespace) -> None:
+    settings = DatabaseSettings()
+    configure_logging(settings.log_level, service="octo-api")
+    version = asyncio.run(upgrade_schema(settings, wait_seconds=arguments.wait))
+    sys.stdout.write(f"schema at version {version}\n")
+
+
+def _create_key(arguments: argparse.Namespace) -> None:
+    key = asyncio.run(
+        create_key(
+            KeySettings(),
+            subject=arguments.subject,
+            scopes=check_scopes(arguments.scope),
+            namespaces=tuple(arguments.namespace or [ANY]),
+            expires_at=parse_expiry(arguments.expires, now=utc_now()) if arguments.expires else None,
+            random=secrets.token_bytes(40),
+        )
+    )
+    sys.stdout.write(f"{key.text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

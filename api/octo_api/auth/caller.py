@@ -1,0 +1,50 @@
+"""Who makes a request, and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from octo_core.domain.errors import ForbiddenError
+
+ANY = "*"
+
+
+class Scope(StrEnum):
+    """What a credential may be allowed to do; ``*`` on a key stands for all."""
+
+    JOBS_READ = "jobs:read"
+    JOBS_CREATE = "jobs:create"
+    JOBS_CANCEL = "jobs:cancel"
+    JOBS_DELETE = "jobs:delete"
+    PROVIDERS_READ = "providers:read"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. ``subject`` is also the tenant of their Idempotency-Keys."""
+
+    subject: str
+    key_id: str
+    scopes: frozenset[str]
+    namespaces: frozenset[str]
+    expires_at: datetime | None
+
+    def require(self, scope: Scope) -> None:
+        """Raise ForbiddenError unless the caller has the scope."""
+        if ANY not in self.scopes and scope not in self.scopes:
+            raise ForbiddenError(f"this credential lacks the scope {scope}")
+
+    def may_use(self, namespace: str) -> bool:
+        """Whether the caller may see and change what is in the namespace."""
+        return ANY in self.namespaces or namespace in self.namespaces
+
+    def require_namespace(self, namespace: str) -> None:
+        """Raise ForbiddenError unless the caller may use the namespace."""
+        if not self.may_use(namespace):
+            raise ForbiddenError(f"this credential is not for namespace {namespace}")
+
+    def visible_namespaces(self) -> tuple[str, ...] | None:
+        """The namespaces that the caller may see; None for all."""
+        return None if ANY in self.namespaces else tuple(sorted(self.namespaces))

@@ -1,0 +1,96 @@
+"""The commands beside ``serve``: they need Postgres, and no cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from octo_api.auth.caller import ANY, Scope
+from octo_api.auth.credentials import PlainKey, hash_secret, new_key
+from octo_api.settings import KeySettings
+from octo_core.db import api_keys, migrate
+from octo_core.db.api_keys import ApiKey
+from octo_core.db.session import Database
+from octo_core.domain.errors import DatabaseUnavailableError, InvalidError
+from octo_core.settings import DatabaseSettings
+
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def parse_expiry(text: str, *, now: datetime) -> datetime:
+    """``90d``, ``12h``, ``30m``, or an RFC 3339 time in the future. Raises InvalidError."""
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        return now + int(span[1]) * _UNITS[span[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidError("an expiry is a span such as 90d, 12h or 30m, or an RFC 3339 time") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment <= now:
+        raise InvalidError("the expiry lies in the past")
+    return moment
+
+
+def check_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    """The scopes, if each is one. Raises InvalidError."""
+    known = {ANY, *Scope}
+    unknown = sorted(set(scopes) - known)
+    if unknown:
+        raise InvalidError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return tuple(dict.fromkeys(scopes))
+
+
+async def upgrade_schema(settings: DatabaseSettings, *, wait_seconds: float) -> str:
+    """Bring the schema to the newest version, waiting for Postgres to come up; returns that version.
+
+    Raises DatabaseUnavailableError when it does not come in time.
+    """
+    database = Database(settings, application_name="octo-api-migrate")
+    deadline = monotonic() + wait_seconds
+    try:
+        while True:
+            try:
+                await database.ready()
+                break
+            except DatabaseUnavailableError:
+                if monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(0.5)
+    finally:
+        await database.close()
+    await migrate.upgrade(settings)
+    return migrate.head()
+
+
+async def create_key(
+    settings: KeySettings,
+    *,
+    subject: str,
+    scopes: tuple[str, ...],
+    namespaces: tuple[str, ...],
+    expires_at: datetime | None,
+    random: bytes,
+) -> PlainKey:
+    """Store a new key and return it; this is the only time that its secret is known."""
+    plain = new_key(random)
+    key = ApiKey(
+        id=plain.id,
+        subject=subject,
+        secret_hash=hash_secret(settings.api_key_pepper.get_secret_value(), plain.secret),
+        scopes=scopes,
+        namespaces=namespaces,
+        expires_at=expires_at,
+    )
+    database = Database(settings, application_name="octo-api-create-key")
+    try:
+        async with database.transaction() as session:
+            await api_keys.put(session, key)
+    finally:
+        await database.close()
+    return plain

@@ -1,0 +1,35 @@
+"""What is known of the request at hand, for its log records, audit row and error answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.types import Scope
+
+_KEY = "octo.request"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Made by the middleware, filled in on the way."""
+
+    request_id: str
+    client: str | None
+    action: str | None = None
+    """Noun and verb, such as ``jobs.create``; None until a route was found."""
+    mutates: bool = False
+    actor: str | None = None
+    namespace: str | None = None
+    resource: str | None = None
+
+    def attach(self, scope: Scope) -> None:
+        """Make this the context of a request."""
+        scope[_KEY] = self
+
+    @classmethod
+    def of(cls, scope: Scope) -> Self:
+        """The context of a request that came through the middleware."""
+        context = scope[_KEY]
+        assert isinstance(context, cls)  # noqa: S101 - the middleware put it there
+        return context

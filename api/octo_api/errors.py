@@ -1,0 +1,184 @@
+"""Every error as RFC 9457 problem+json, translated here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from octo_api.context import RequestContext
+from octo_core.domain.errors import (
+    ClusterUnavailableError,
+    ConflictError,
+    DatabaseUnavailableError,
+    ForbiddenError,
+    IdempotencyKeyReusedError,
+    InvalidError,
+    NotFoundError,
+    OctoError,
+    UnauthenticatedError,
+)
+from octo_core.kube.errors import GoneError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://octo.dev/problems/"
+RETRY_AFTER_SECONDS = 2
+
+
+class JobNotFoundError(NotFoundError):
+    """No run of that id, or none that the caller may know of."""
+
+    code = "job-not-found"
+
+
+class ProviderNotFoundError(NotFoundError):
+    """No OctoProvider of that name in the namespace."""
+
+    code = "provider-not-found"
+
+
+class InvalidStateError(ConflictError):
+    """The run is past the point where this could be done."""
+
+    code = "invalid-state"
+
+
+class ClusterRefusedError(OctoError):
+    """The cluster forbids the api what it was asked to do: its RBAC, a quota or an admission rule."""
+
+    code = "cluster-refused"
+
+
+# The first class that fits decides, so the special ones stand before the general.
+_STATUS: tuple[tuple[type[OctoError], int], ...] = (
+    (UnauthenticatedError, 401),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (GoneError, 410),
+    (InvalidError, 422),
+    (IdempotencyKeyReusedError, 422),
+    (ClusterRefusedError, 503),
+    (ClusterUnavailableError, 503),
+    (DatabaseUnavailableError, 503),
+)
+
+_HTTP_CODES = {404: "route-not-found", 405: "method-not-allowed", 413: "payload-too-large"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as the client sees it."""
+
+    status: int
+    code: str
+    detail: str
+    retryable: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, *, instance: str, request_id: str) -> bytes:
+        """The JSON document. ASCII only, since a lone surrogate in what the client sent has no UTF-8."""
+        document = {
+            "type": TYPE_BASE + self.code,
+            "title": self.code.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "code": self.code,
+            "requestId": request_id,
+            "retryable": self.retryable,
+            **self.more,
+        }
+        return json.dumps(document).encode()
+
+
+INTERNAL = Problem(500, "internal", "The server failed on this request; its log has the cause under the request id.")
+TOO_LARGE = Problem(413, _HTTP_CODES[413], "The request body is larger than this server takes.")
+
+
+def problem_of(error: Exception) -> Problem:
+    """What the client may know of ``error``; one that is not ours tells nothing."""
+    if isinstance(error, RequestValidationError):
+        return Problem(
+            422,
+            InvalidError.code,
+            "The request does not match its schema; see errors.",
+            more={"errors": _validation_errors(error.errors())},
+        )
+    if isinstance(error, HTTPException):
+        code = _HTTP_CODES.get(error.status_code, "bad-request" if error.status_code < 500 else INTERNAL.code)
+        phrase = HTTPStatus(error.status_code).phrase
+        return Problem(error.status_code, code, f"{phrase}.", headers=dict(error.headers or {}))
+    if isinstance(error, OctoError):
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+        if status is not None:
+            return _of_octo_error(error, status)
+    return INTERNAL
+
+
+def _of_octo_error(error: OctoError, status: int) -> Problem:
+    more: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, InvalidError) and error.field is not None:
+        more["errors"] = [{"in": "body", "pointer": error.field, "detail": error.detail}]
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="octo"'
+    if error.retryable:
+        more["retryAfter"] = RETRY_AFTER_SECONDS
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return Problem(status, error.code, error.detail, retryable=error.retryable, more=more, headers=headers)
+
+
+def _validation_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Where and what, never the value itself: it may be a secret sent to the wrong field."""
+    found = []
+    for error in errors[:50]:
+        where, *path = error["loc"]
+        if error["type"] == "json_invalid":
+            path = []
+        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        found.append({"in": str(where), "pointer": pointer, "detail": str(error["msg"])})
+    return found
+
+
+def response_of(problem: Problem, request: Request) -> Response:
+    """The response that carries ``problem``."""
+    context = RequestContext.of(request.scope)
+    body = problem.body(instance=request.url.path, request_id=context.request_id)
+    return Response(body, problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
+
+
+async def _handle(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem.status >= 500:
+        logger.warning("request failed", extra={"code": problem.code, "cause": str(error)})
+    return response_of(problem, request)
+
+
+def register_error_handlers(app: FastAPI) -> None:
+    """Route all errors that have a meaning through ``problem_of``; the middleware answers for all others."""
+    for kind in (OctoError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _handle)
+
+
+@contextmanager
+def acting_on_cluster() -> Iterator[None]:
+    """Around calls to Kubernetes: that the *api* may not do something is not the caller's 403."""
+    try:
+        yield
+    except ForbiddenError as error:
+        raise ClusterRefusedError(
+            "The cluster does not let Octo do this: its permissions, a quota or an admission rule forbid it."
+        ) from error

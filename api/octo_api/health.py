@@ -1,0 +1,45 @@
+"""Whether this process can do its work: its database, the schema in it, and the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+
+from octo_core.db import migrate
+from octo_core.db.session import Database
+from octo_core.domain.errors import ClusterUnavailableError, DatabaseUnavailableError, ForbiddenError
+from octo_core.kube.client import KubeClient
+
+OK = "ok"
+_TIMEOUT_SECONDS = 3.0
+
+
+class Health:
+    """Asks each part at the same time, and waits for none longer than a probe would."""
+
+    def __init__(self, database: Database, kube: KubeClient, *, schema: str) -> None:
+        self._database = database
+        self._kube = kube
+        self._schema = schema
+
+    async def check(self) -> dict[str, str]:
+        """For each part ``ok``, or what is wrong with it."""
+        database, cluster = await asyncio.gather(self._check_database(), self._check_cluster())
+        return {"database": database, "cluster": cluster}
+
+    async def _check_database(self) -> str:
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._database.transaction() as session:
+                found = await migrate.version(session)
+        except (DatabaseUnavailableError, TimeoutError):
+            return "Postgres does not answer"
+        if found != self._schema:
+            return f"the schema is at version {found}, this server needs {self._schema}: run `octo-api migrate`"
+        return OK
+
+    async def _check_cluster(self) -> str:
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                await self._kube.ready()
+        except (ClusterUnavailableError, ForbiddenError, TimeoutError):
+            return "the Kubernetes API does not answer"
+        return OK

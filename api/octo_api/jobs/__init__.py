@@ -1,0 +1,1 @@
+"""OctoJobs over REST: created exactly once, read from Postgres."""

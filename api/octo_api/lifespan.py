@@ -1,0 +1,127 @@
+"""The composition root: what the process holds while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import FastAPI
+
+from octo_api.audit import AuditLog
+from octo_api.auth.service import AuthService
+from octo_api.background import repeat, until_done
+from octo_api.cursor import CursorCodec
+from octo_api.health import Health
+from octo_api.jobs.service import JobService
+from octo_api.jobs.submission import Submission
+from octo_api.jobs.sweeper import Sweeper
+from octo_api.metrics import Metrics
+from octo_api.providers.service import ProviderService
+from octo_api.reports.authorize import ReportAuthorizer
+from octo_api.reports.service import ReportService
+from octo_api.services import Services
+from octo_api.settings import ApiSettings
+from octo_core.db import migrate
+from octo_core.db.session import Database
+from octo_core.domain.errors import DatabaseUnavailableError
+from octo_core.kube.client import KubeClient
+
+_FLUSH_SECONDS = 5.0
+_KUBE_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What comes from outside: settings, time, randomness, and what lives as long as the application."""
+
+    settings: ApiSettings
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
+    metrics: Metrics
+    audit: AuditLog
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
+    """Make the services and start the work beside the requests; end both afterwards.
+
+    Waits for neither Postgres nor the cluster: ``/readyz`` tells when they are there.
+    """
+    settings = process.settings
+    async with AsyncExitStack() as stack:
+        database = Database(settings, application_name="octo-api")
+        stack.push_async_callback(database.close)
+        kube = await KubeClient.connect(settings.kubeconfig, timeout=_KUBE_TIMEOUT_SECONDS)
+        stack.push_async_callback(kube.close)
+        submission = Submission(kube, clock=process.clock)
+        services = _services(process, database, kube, submission)
+        sweeper = Sweeper(
+            database,
+            submission,
+            metrics=process.metrics,
+            clock=process.clock,
+            older_than=timedelta(seconds=settings.sweep_after_seconds),
+        )
+        app.state.services = services
+
+        stack.push_async_callback(_flush, process.audit, database)
+        _start(stack, process.audit.run(database))
+        _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
+        if settings.bootstrap_api_key is not None:
+            text = settings.bootstrap_api_key.get_secret_value()
+            _start(stack, until_done("first API key", lambda: services.auth.put_bootstrap_key(text)))
+        yield
+
+
+def _services(process: Process, database: Database, kube: KubeClient, submission: Submission) -> Services:
+    settings, clock = process.settings, process.clock
+    providers = ProviderService(kube)
+    return Services(
+        clock=clock,
+        namespace=settings.namespace,
+        auth=AuthService(
+            database,
+            pepper=settings.api_key_pepper,
+            signing_key=settings.token_signing_key,
+            token_ttl=settings.token_ttl,
+            clock=clock,
+        ),
+        jobs=JobService(
+            database,
+            kube,
+            providers=providers,
+            submission=submission,
+            metrics=process.metrics,
+            clock=clock,
+            new_key=lambda: base64.b32encode(process.random(20)).decode(),
+            idempotency_ttl=settings.idempotency_ttl,
+        ),
+        providers=providers,
+        reports=ReportService(
+            database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)
+        ),
+        report_authorizer=ReportAuthorizer(kube, clock=clock),
+        cursors=CursorCodec(settings.token_signing_key.get_secret_value()),
+        health=Health(database, kube, schema=migrate.head()),
+    )
+
+
+def _start(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+async def _flush(audit: AuditLog, database: Database) -> None:
+    with suppress(DatabaseUnavailableError, TimeoutError):
+        async with asyncio.timeout(_FLUSH_SECONDS):
+            await audit.flush(database)

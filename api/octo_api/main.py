@@ -1,0 +1,84 @@
+"""The application: ``create_app(settings)``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI
+
+import octo_api
+from octo_api.audit import AuditLog
+from octo_api.auth.credentials import parse_key
+from octo_api.auth.router import AuthRouter
+from octo_api.errors import register_error_handlers
+from octo_api.jobs.router import JobRouter
+from octo_api.lifespan import Process, serving
+from octo_api.metrics import Metrics
+from octo_api.middleware import RequestMiddleware
+from octo_api.openapi import document
+from octo_api.ops.router import OpsRouter
+from octo_api.providers.router import ProviderRouter
+from octo_api.reports.router import ReportRouter
+from octo_api.settings import ApiSettings
+
+
+def utc_now() -> datetime:
+    """The clock of a real process."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: ApiSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> FastAPI:
+    """The application; its lifespan makes and ends all it holds.
+
+    Raises InvalidError if the first API key in the settings is malformed.
+    """
+    if settings.bootstrap_api_key is not None:
+        parse_key(settings.bootstrap_api_key.get_secret_value())
+    metrics = Metrics()
+    audit = AuditLog(clock=clock, metrics=metrics)
+    process = Process(settings, clock, random, metrics, audit)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving(app, process):
+            yield
+
+    app = FastAPI(
+        title="Octo",
+        version=octo_api.__version__,
+        description="Managed file ingestion on Kubernetes: run providers, follow their runs.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # Both pages load scripts from elsewhere; the document is at /openapi.json.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        audit=audit,
+        new_request_id=lambda: random(12).hex(),
+        max_body_bytes=settings.max_body_bytes,
+    )
+    register_error_handlers(app)
+    for noun in (AuthRouter(), ProviderRouter(), JobRouter(), ReportRouter(), OpsRouter(metrics)):
+        app.include_router(noun.router)
+
+    described: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.update(document(app))
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app

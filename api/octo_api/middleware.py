@@ -1,0 +1,112 @@
+"""Around every request: its id, its log context, limits, metrics, audit, and the last answer to a failure."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from time import perf_counter
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from octo_api.audit import AuditLog
+from octo_api.context import RequestContext
+from octo_api.errors import INTERNAL, TOO_LARGE, response_of
+from octo_api.metrics import Metrics
+from octo_core.telemetry import log_context
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestMiddleware:
+    """Outermost of ours: nothing leaves the application but through here."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        audit: AuditLog,
+        new_request_id: Callable[[], str],
+        max_body_bytes: int,
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._audit = audit
+        self._new_request_id = new_request_id
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        client = scope.get("client")
+        context = RequestContext(
+            # Someone else's id goes into our logs only if it can do no harm there.
+            request_id=given if _REQUEST_ID.fullmatch(given) else self._new_request_id(),
+            client=client[0] if client else None,
+        )
+        context.attach(scope)
+        with log_context(request_id=context.request_id):
+            await self._serve(scope, receive, send, context)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:
+        status = 0
+        began = perf_counter()
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = context.request_id
+                headers.setdefault("Cache-Control", "no-store")
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            if self._announces_too_much(scope):
+                await response_of(TOO_LARGE, Request(scope))(scope, receive, note)
+            else:
+                await self._app(scope, self._limited(receive), note)
+        except Exception:
+            logger.exception("unexpected error")
+            if status:
+                # Half an answer is out: cutting the connection is the only way left to say that it failed.
+                raise
+            await response_of(INTERNAL, Request(scope))(scope, receive, note)
+        finally:
+            self._account(scope, context, status or 499, perf_counter() - began)
+
+    def _announces_too_much(self, scope: Scope) -> bool:
+        length = Headers(scope=scope).get("Content-Length", "")
+        return length.isdecimal() and int(length[:20]) > self._max_body_bytes
+
+    def _limited(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body_bytes:
+                raise HTTPException(TOO_LARGE.status)
+            return message
+
+        return counted
+
+    def _account(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+        # The template of the route, so that ids neither leak into metrics nor multiply them.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if route != "unmatched" else "any"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.latency.labels(method, route).observe(seconds)
+        if context.mutates or status in (401, 403):
+            self._audit.note(context, status)

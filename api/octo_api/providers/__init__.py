@@ -1,0 +1,1 @@
+"""OctoProviders over REST."""

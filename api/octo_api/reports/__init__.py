@@ -1,0 +1,1 @@
+"""What running workers say of their own runs."""

@@ -1,0 +1,121 @@
+"""Which run a worker's token speaks for: the one whose pod it was projected into, and no other.
+
+From the token to the pod (TokenReview), from the pod to its Job, from the Job to its OctoJob: each step by
+uid, as the API server has it, so that neither a label nor a name is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from octo_api.errors import acting_on_cluster
+from octo_core.crd.resources import Raw
+from octo_core.domain import names
+from octo_core.domain.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import JOBS, OCTOJOBS, PODS, TOKEN_REVIEWS, Resource
+
+_POD_NAME = "authentication.kubernetes.io/pod-name"
+_POD_UID = "authentication.kubernetes.io/pod-uid"
+_TRUSTED_FOR = timedelta(minutes=1)
+_CAPACITY = 1024
+
+_UNKNOWN = "The token is not one of a run's pod for this server."
+_NOT_ITS_OWN = "A run may report of its own job and attempt only."
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """The attempt of a run that a token speaks for."""
+
+    namespace: str
+    job_name: str
+    job_uid: str
+    child_name: str
+
+
+class ReportAuthorizer:
+    """Remembers a good token for a minute, so that reports cost the API server little."""
+
+    def __init__(self, kube: KubeClient, *, clock: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._known: OrderedDict[bytes, tuple[datetime, Reporter]] = OrderedDict()
+
+    async def authorize(self, token: str, *, job_uid: str, attempt: int) -> Reporter:
+        """The reporter, if the token is that of this attempt's pod.
+
+        Raises UnauthenticatedError, ForbiddenError, or ClusterUnavailableError.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        reporter = self._remembered(digest)
+        if reporter is None:
+            namespace, pod_name, pod_uid = await self._review(token)
+            reporter = _reporter(namespace, await self._child_of(namespace, pod_name, pod_uid))
+            self._remember(digest, reporter)
+        if reporter.job_uid != job_uid or reporter.child_name != names.child_name(reporter.job_name, attempt):
+            raise ForbiddenError(_NOT_ITS_OWN)
+        return reporter
+
+    def _remembered(self, digest: bytes) -> Reporter | None:
+        until, reporter = self._known.get(digest, (None, None))
+        return reporter if until is not None and self._clock() < until else None
+
+    def _remember(self, digest: bytes, reporter: Reporter) -> None:
+        self._known[digest] = (self._clock() + _TRUSTED_FOR, reporter)
+        self._known.move_to_end(digest)
+        if len(self._known) > _CAPACITY:
+            self._known.popitem(last=False)
+
+    async def _review(self, token: str) -> tuple[str, str, str]:
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": TOKEN_REVIEWS.kind,
+            "spec": {"token": token, "audiences": [names.REPORT_AUDIENCE]},
+        }
+        with acting_on_cluster():
+            review = await self._kube.create(TOKEN_REVIEWS, None, request)
+        status = review.get("status", {})
+        if not status.get("authenticated") or names.REPORT_AUDIENCE not in status.get("audiences", ()):
+            raise UnauthenticatedError(_UNKNOWN)
+        user = status.get("user", {})
+        extra = user.get("extra", {})
+        # system:serviceaccount:<namespace>:<name>
+        parts = str(user.get("username", "")).split(":")
+        if len(parts) != 4 or parts[:2] != ["system", "serviceaccount"] or not extra.get(_POD_NAME):
+            raise UnauthenticatedError(_UNKNOWN)
+        return parts[2], extra[_POD_NAME][0], next(iter(extra.get(_POD_UID, ())), "")
+
+    async def _child_of(self, namespace: str, pod_name: str, pod_uid: str) -> Raw:
+        """The batch/v1 Job whose pod this is."""
+        pod = await self._get(PODS, namespace, pod_name, pod_uid)
+        owner = _controller(pod, JOBS)
+        return await self._get(JOBS, namespace, owner["name"], owner["uid"])
+
+    async def _get(self, resource: Resource, namespace: str, name: str, uid: str) -> Raw:
+        try:
+            with acting_on_cluster():
+                found = await self._kube.get(resource, namespace, name)
+        except NotFoundError as error:
+            raise UnauthenticatedError(_UNKNOWN) from error
+        if found["metadata"]["uid"] != uid:
+            raise UnauthenticatedError(_UNKNOWN)
+        return found
+
+
+def _controller(raw: Raw, kind: Resource) -> Raw:
+    version = f"{kind.group}/{kind.version}"
+    for owner in raw["metadata"].get("ownerReferences", ()):
+        if owner.get("controller") and owner["kind"] == kind.kind and owner["apiVersion"] == version:
+            found: Raw = owner
+            return found
+    raise ForbiddenError(_NOT_ITS_OWN)
+
+
+def _reporter(namespace: str, child: Raw) -> Reporter:
+    owner = _controller(child, OCTOJOBS)
+    return Reporter(namespace, owner["name"], owner["uid"], child["metadata"]["name"])

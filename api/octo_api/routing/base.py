@@ -1,0 +1,100 @@
+"""The base of all routers: one place for prefix, tag, error answers and who may call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.params import Depends as DependsParam
+
+from octo_api.auth.caller import Scope
+from octo_api.context import RequestContext
+from octo_api.deps import CallerDep
+from octo_api.errors import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class Access(Enum):
+    """For routes that need no particular scope."""
+
+    PUBLIC = "public"
+    """Checks its credential itself, or needs none."""
+    AUTHENTICATED = "authenticated"
+    """Any valid credential."""
+
+
+class BaseRouter(ABC):
+    """A noun of the API. A subclass names its prefix and tag, and adds its routes in ``register_routes``."""
+
+    prefix: ClassVar[str]
+    tag: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.router = APIRouter(prefix=self.prefix, tags=[self.tag], redirect_slashes=False)
+        self.register_routes()
+
+    @abstractmethod
+    def register_routes(self) -> None:
+        """Call ``add`` for each route."""
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        access: Access | Scope,
+        action: str,
+        status: int = 200,
+        errors: Iterable[int] = (),
+        mutates: bool | None = None,
+    ) -> None:
+        """Add a route. It has to say who may call it, and what it is called in the audit log.
+
+        ``errors`` are the statuses it answers besides those that every route may; what is not a GET
+        ``mutates`` and is audited, unless said otherwise.
+        """
+        self.router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            status_code=status,
+            operation_id=action.replace(".", "_"),
+            responses=problem_responses([*errors, 422, 500, 503, *(() if access is Access.PUBLIC else (401, 403))]),
+            dependencies=_dependencies(access, action, mutates if mutates is not None else method != "GET"),
+        )
+
+
+def problem_responses(statuses: Iterable[int]) -> Responses:
+    """OpenAPI's description of these error answers."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(set(statuses))}
+
+
+def _dependencies(access: Access | Scope, action: str, mutates: bool) -> Sequence[DependsParam]:
+    async def announce(request: Request) -> None:
+        context = RequestContext.of(request.scope)
+        context.action, context.mutates = action, mutates
+
+    # Announced first, so that a refusal's audit row tells what was refused.
+    if isinstance(access, Scope):
+        return [Depends(announce), Depends(_requires(access))]
+    if access is Access.AUTHENTICATED:
+        return [Depends(announce), Depends(_authenticated)]
+    return [Depends(announce)]
+
+
+async def _authenticated(caller: CallerDep) -> None:
+    """Being a caller is enough."""
+
+
+def _requires(scope: Scope) -> Callable[..., Any]:
+    async def check(caller: CallerDep) -> None:
+        caller.require(scope)
+
+    return check

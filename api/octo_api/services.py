@@ -1,0 +1,31 @@
+"""What the endpoints work with, made once by the lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from octo_api.auth.service import AuthService
+from octo_api.cursor import CursorCodec
+from octo_api.health import Health
+from octo_api.jobs.service import JobService
+from octo_api.providers.service import ProviderService
+from octo_api.reports.authorize import ReportAuthorizer
+from octo_api.reports.service import ReportService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All services of one process."""
+
+    clock: Callable[[], datetime]
+    namespace: str
+    """Where a request goes that names no namespace."""
+    auth: AuthService
+    jobs: JobService
+    providers: ProviderService
+    reports: ReportService
+    report_authorizer: ReportAuthorizer
+    cursors: CursorCodec
+    health: Health
