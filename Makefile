@@ -80,8 +80,9 @@ clean: ## Remove everything that was made here, the cluster first
 # ---- made from other files -----------------------------------------------------------------------
 
 .PHONY: crds
-crds: env ## Write crds/ and the chart's copy from the models
+crds: env ## Write crds/, the chart's copy and the reference page from the models
 	@$(BIN)/python -m octo_core.crd.definitions crds
+	@$(BIN)/python -m octo_core.crd.reference docs/reference/custom-resources.md
 	@cp crds/*.yaml charts/octo/crds/
 
 .PHONY: lock

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from octo_core.crd.definitions import octojobs, octoproviders, write
+from octo_core.crd.reference import page
 from octo_core.domain.job import OctoJobSpec
 
 ROOT = Path(__file__).parents[4]
@@ -60,3 +61,7 @@ def test_columns_categories_and_selectable_fields() -> None:
         ".status.state",
         ".status.failure.category",
     ]
+
+
+def test_the_reference_page_is_what_the_models_say() -> None:
+    assert page() == (ROOT / "docs" / "reference" / "custom-resources.md").read_text(), "run `make crds`"
