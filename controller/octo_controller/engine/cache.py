@@ -67,13 +67,16 @@ class Cache(Generic[V]):
         """The objects that the index lists under ``value``, by name."""
         return [self._entries[name].view for name in sorted(self._indexes[index].get(value, ()))]
 
-    def put(self, raw: Raw) -> bool:
+    def put(self, raw: Raw, *, revive: bool = False) -> bool:
         """Take in a version of an object; False if a newer one is known, or that the object is gone.
 
+        ``revive`` is for live reads: they are believed over an earlier word that the object is gone.
         Whatever the view raises comes through, and then nothing has changed.
         """
         name, uid, version = name_of(raw), uid_of(raw), version_of(raw)
         known = self._entries.get(name)
+        if revive:
+            self._gone.pop(uid, None)
         if uid in self._gone or (known is not None and known.version >= version):
             return False
         view = self._view(raw)

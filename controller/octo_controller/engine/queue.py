@@ -13,6 +13,10 @@ K = TypeVar("K", bound=Hashable)
 logger = logging.getLogger(__name__)
 
 
+class RetryLaterError(Exception):
+    """Raised by a handler for a failure that is no fault of its own: the key comes back, without a trace."""
+
+
 class WorkQueue(Generic[K]):
     """Keys to be worked on by a bounded number of workers.
 
@@ -124,6 +128,9 @@ class WorkQueue(Generic[K]):
             self._processing[key] = loop.time()
             try:
                 after = await handler(key)
+            except RetryLaterError as error:
+                logger.info("work on %s comes back: %s", key, error)
+                after = self._backoff(key)
             except Exception:
                 logger.exception("work on %s failed", key)
                 after = self._backoff(key)

@@ -207,7 +207,7 @@ def _vanished(draft: Draft, attempt: Attempt, options: ResolvedOptions, policy: 
 def _look_for_rest(draft: Draft, attempt: Attempt) -> Look | None:
     name = child_name(draft.seen.job.meta.name, attempt.number)
     if not draft.seen.absent:
-        return Look(job=name)
+        return Look(job=name, uid=attempt.job_uid)
     return Look(pods=name) if draft.seen.pods is None else None
 
 

@@ -78,7 +78,6 @@ class PodView:
     warnings: tuple[str, ...] = ()
     """Messages of its Warning events, newest last; looked up for pods that do not start."""
     deletion: datetime | None = None
-    grace_seconds: int = 30
 
     @property
     def over(self) -> bool:
@@ -150,6 +149,8 @@ class Look:
     """A decision needs more facts first: a live read of a Job, or the pods of one."""
 
     job: str | None = None
+    uid: str | None = None
+    """Of the Job that is looked for: one of that name with another uid does not count."""
     pods: str | None = None
     warnings: bool = False
 

@@ -1,0 +1,1 @@
+"""Keeps Postgres level with the OctoJobs."""

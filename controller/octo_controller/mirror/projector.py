@@ -1,0 +1,171 @@
+"""Writes OctoJobs to Postgres in sorted, coalesced batches, and never holds anything up for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from octo_core.domain.errors import DatabaseUnavailableError
+
+Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+FLUSH_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 10.0
+
+
+class Writer(Protocol):
+    """How rows get to Postgres. All raise DatabaseUnavailableError while it is away."""
+
+    async def write(self, jobs: list[Raw]) -> None: ...
+    async def mark_deleted(self, uids: Iterable[str]) -> None: ...
+    async def live(self) -> set[str]: ...
+
+
+class Projector:
+    """Holds the newest version of each OctoJob until it is committed: at most one per OctoJob there is.
+
+    ``committed`` is called with an OctoJob once its newest version stands in Postgres.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        committed: Callable[[Raw], None],
+        skipped: Callable[[], None] = lambda: None,
+        batch: int = BATCH,
+        flush_seconds: float = FLUSH_SECONDS,
+    ) -> None:
+        self._writer = writer
+        self._committed = committed
+        self._skipped = skipped
+        self._batch = batch
+        self._flush_seconds = flush_seconds
+        self._pending: dict[str, tuple[Raw, float]] = {}
+        self._deleted: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+        self._work = asyncio.Event()
+        self._failures = 0
+
+    def offer(self, raw: Raw) -> None:
+        """Have this version written, unless a newer one is on its way or there already."""
+        uid, version = raw["metadata"]["uid"], _version(raw)
+        known = self._pending.get(uid)
+        if version <= self._held.get(uid, -1) or (known is not None and version <= _version(known[0])):
+            return
+        now = asyncio.get_running_loop().time()
+        # The age is that of the oldest change not yet written, whatever came on top.
+        self._pending[uid] = (raw, known[1] if known else now)
+        self._work.set()
+
+    def gone(self, uid: str) -> None:
+        """Have the row marked: its OctoJob is gone from the cluster."""
+        self._held.pop(uid, None)
+        self._deleted.setdefault(uid, asyncio.get_running_loop().time())
+        self._work.set()
+
+    def holds(self, uid: str, version: str) -> bool:
+        """Whether Postgres has this version, or a newer one."""
+        return self._held.get(uid, -1) >= int(version)
+
+    @property
+    def pending(self) -> int:
+        """Changes that wait."""
+        return len(self._pending) + len(self._deleted)
+
+    @property
+    def available(self) -> bool:
+        """Whether the last attempt to write went through."""
+        return self._failures == 0
+
+    def lag(self) -> float:
+        """Age of the oldest change that waits."""
+        since = [at for _, at in self._pending.values()] + list(self._deleted.values())
+        return asyncio.get_running_loop().time() - min(since) if since else 0.0
+
+    async def live(self) -> set[str] | None:
+        """The rows that stand for OctoJobs still there, or None while Postgres is away."""
+        try:
+            return await self._writer.live()
+        except DatabaseUnavailableError:
+            return None
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(self._flush_seconds)
+            await asyncio.sleep(await self.flush())
+
+    async def drain(self, *, timeout: float) -> bool:
+        """Write all that waits; False if that was not possible in time."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self.pending:
+            pause = await self.flush()
+            if asyncio.get_running_loop().time() + pause > deadline:
+                return not self.pending
+            await asyncio.sleep(pause)
+        return True
+
+    async def flush(self) -> float:
+        """Write one batch; the seconds to wait before the next."""
+        uids = sorted(self._pending)[: self._batch]
+        rows = [self._pending[uid][0] for uid in uids]
+        # A row is marked only after the last version of its OctoJob was written.
+        gone = sorted(uid for uid in self._deleted if uid not in self._pending or uid in uids)[: self._batch]
+        try:
+            if rows:
+                await self._write(rows)
+            if gone:
+                await self._writer.mark_deleted(gone)
+        except DatabaseUnavailableError as error:
+            if self._failures == 0:
+                logger.warning("the mirror waits: %s", error.detail)
+            self._failures += 1
+            return min(MAX_BACKOFF_SECONDS, 0.2 * 2.0 ** min(self._failures, 10))
+        if self._failures:
+            logger.info("the mirror goes on, with %d changes", self.pending)
+            self._failures = 0
+        for uid in gone:
+            del self._deleted[uid]
+        if not self.pending:
+            self._work.clear()
+        return 0.0
+
+    async def _write(self, rows: list[Raw]) -> None:
+        """Write a batch; if Postgres does not take it, find out which row is at fault, and leave that one."""
+        try:
+            await self._writer.write(rows)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                await self._write(rows[:middle])
+                await self._write(rows[middle:])
+                return
+            logger.exception("OctoJob %s cannot be mirrored", rows[0]["metadata"]["name"])
+            self._skipped()
+            self._drop(rows[0])
+            return
+        for raw in rows:
+            uid = raw["metadata"]["uid"]
+            if uid not in self._deleted:
+                self._held[uid] = max(_version(raw), self._held.get(uid, -1))
+            self._drop(raw)
+            self._committed(raw)
+
+    def _drop(self, raw: Raw) -> None:
+        """Take out what was written, unless a newer version came meanwhile."""
+        uid = raw["metadata"]["uid"]
+        known = self._pending.get(uid)
+        if known is not None and known[0] is raw:
+            del self._pending[uid]
+
+
+def _version(raw: Raw) -> int:
+    return int(raw["metadata"]["resourceVersion"])

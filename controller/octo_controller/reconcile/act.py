@@ -1,0 +1,222 @@
+"""Carries out plans, and looks up what decisions ask for: all calls to the Kubernetes API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from octo_controller.reconcile.draft import clip
+from octo_controller.reconcile.manifest import PodSettings, child_job
+from octo_controller.reconcile.model import (
+    REPLACED_BY,
+    AddFinalizer,
+    CancelPeer,
+    CreateJob,
+    DeleteJob,
+    DeleteOctoJob,
+    DeletePods,
+    Look,
+    Observed,
+    Plan,
+    Pods,
+    Refusal,
+    ReleaseFinalizer,
+    SuspendJob,
+)
+from octo_controller.reconcile.patches import status_patch
+from octo_controller.reconcile.views import job_view, pod_view
+from octo_controller.reconcile.world import Facts, Kind, World
+from octo_core.domain.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from octo_core.domain.failure import Category
+from octo_core.domain.model import rfc3339
+from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
+from octo_core.domain.provider import OctoProviderStatus
+from octo_core.domain.status import JobRef, OctoJobStatus
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import EVENTS, JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
+
+Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+
+
+class ChildRefusedError(Exception):
+    """The API server does not take an attempt's Job; asking again would not help."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the actor did, for the metrics."""
+
+    writes: int = 0
+    unarchived: int = 0
+
+
+class Actor:
+    """Does one plan at a time for an object; what the API server answers goes straight into the caches."""
+
+    def __init__(self, client: KubeClient, world: World, *, namespace: str, pods: PodSettings) -> None:
+        self._client = client
+        self._world = world
+        self._namespace = namespace
+        self._pods = pods
+        self.counters = Counters()
+
+    async def look(self, look: Look, facts: Facts) -> Facts:
+        """The facts with what was asked for."""
+        if look.job is not None:
+            try:
+                raw = await self._client.get(JOBS, self._namespace, look.job)
+            except NotFoundError:
+                return replace(facts, absent=True)
+            if raw["metadata"]["uid"] != look.uid:
+                return replace(facts, absent=True)
+            # A live read outweighs a DELETED event, which also comes when a Job only loses its label.
+            self._world.children.put(raw, revive=True)
+            return facts
+        if look.pods is None:
+            return facts
+        child = self._world.children.get(look.pods)
+        return replace(facts, child=child, pods=await self._list_pods(look.pods, warnings=look.warnings))
+
+    async def carry_out(self, seen: Observed, plan: Plan) -> None:
+        """Do the actions in order, then write the status if it differs.
+
+        Raises ChildRefusedError, and whatever the API says; what is left undone is decided anew.
+        """
+        job = seen.job
+        version, status = job.meta.resource_version, plan.status
+        for action in plan.actions:
+            match action:
+                case AddFinalizer():
+                    version = await self._finalizers(seen, version, (*job.meta.finalizers, ARCHIVE_FINALIZER))
+                case CreateJob(attempt):
+                    status = with_child(status, attempt, *await self._create(seen, attempt))
+                case ReleaseFinalizer(unarchived):
+                    self.counters.unarchived += unarchived
+                    rest = tuple(name for name in job.meta.finalizers if name != ARCHIVE_FINALIZER)
+                    await self._finalizers(seen, version, rest)
+                    return
+                case DeleteOctoJob():
+                    await self._delete(OCTOJOBS, job.meta.name, job.meta.uid)
+                    return
+                case DeleteJob(name, uid):
+                    await self._delete(JOBS, name, uid, propagation="Foreground")
+                case DeletePods(names, force):
+                    grace = {"grace_period_seconds": 0} if force else {}
+                    await asyncio.gather(*(self._delete(PODS, name, uid, **grace) for name, uid in names))
+                case SuspendJob(name, suspend):
+                    self.counters.writes += 1
+                    raw = await self._client.patch(JOBS, self._namespace, name, {"spec": {"suspend": suspend}})
+                    self._world.saw(Kind.CHILD, raw, own=True)
+                case CancelPeer():
+                    await self._cancel(seen, action)
+        patch = status_patch(job.status, status)
+        if patch:
+            # Conditional: whatever changed since, a cancel or an end written by another, is decided on first.
+            body = {"metadata": {"resourceVersion": version}, "status": patch}
+            self.counters.writes += 1
+            raw = await self._client.patch(OCTOJOBS, self._namespace, job.meta.name, body, subresource="status")
+            self._world.saw(Kind.JOB, raw, own=True)
+
+    async def write_provider(
+        self, name: str, version: str, before: OctoProviderStatus, after: OctoProviderStatus
+    ) -> None:
+        """Write an OctoProvider's status if it differs."""
+        patch = status_patch(before, after)
+        if patch:
+            body = {"metadata": {"resourceVersion": version}, "status": patch}
+            self.counters.writes += 1
+            raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
+            self._world.saw(Kind.PROVIDER, raw, own=True)
+
+    async def _create(self, seen: Observed, attempt: int) -> tuple[str, str]:
+        """Make the Job of an attempt, or adopt it; its name and uid."""
+        job, provider = seen.job, seen.provider
+        name = child_name(job.meta.name, attempt)
+        if provider is None:
+            raise RuntimeError("a Job cannot be made without its provider")
+        body = child_job(job, provider, attempt, self._pods)
+        self.counters.writes += 1
+        try:
+            raw = await self._client.create(JOBS, self._namespace, body)
+        except AlreadyExistsError:
+            raw = await self._client.get(JOBS, self._namespace, name)
+            if job_view(raw).owner_uid != job.meta.uid:
+                message = f"there is a Job {name!r} that belongs to someone else; delete it, or use another name"
+                raise ChildRefusedError(Refusal(attempt, Category.CONFIG, "NameTaken", message)) from None
+        except InvalidError as error:
+            message = f"the API server does not take the Job: {error.detail}"
+            raise ChildRefusedError(Refusal(attempt, Category.CONFIG, "JobRejected", clip(message))) from error
+        except ForbiddenError as error:
+            message = f"the API server does not allow the Job: {error.detail}"
+            raise ChildRefusedError(Refusal(attempt, Category.INFRA, "JobForbidden", clip(message))) from error
+        self._world.saw(Kind.CHILD, raw, own=True)
+        return name, str(raw["metadata"]["uid"])
+
+    async def _finalizers(self, seen: Observed, version: str, finalizers: tuple[str, ...]) -> str:
+        body = {"metadata": {"resourceVersion": version, "finalizers": list(finalizers)}}
+        self.counters.writes += 1
+        try:
+            raw = await self._client.patch(OCTOJOBS, self._namespace, seen.job.meta.name, body)
+        except NotFoundError:
+            return version
+        if ARCHIVE_FINALIZER in finalizers:
+            self._world.saw(Kind.JOB, raw, own=True)
+        return str(raw["metadata"]["resourceVersion"])
+
+    async def _cancel(self, seen: Observed, victim: CancelPeer) -> None:
+        cancel = {
+            "requestedAt": rfc3339(seen.job.meta.creation_timestamp),
+            "requestedBy": REPLACED_BY,
+            "reason": f"replaced by {seen.job.meta.name}",
+            "mode": victim.mode.value,
+        }
+        body = {"metadata": {"resourceVersion": victim.resource_version}, "spec": {"cancel": cancel}}
+        self.counters.writes += 1
+        try:
+            raw = await self._client.patch(OCTOJOBS, self._namespace, victim.name, body)
+        except NotFoundError:
+            return
+        self._world.saw(Kind.JOB, raw)
+
+    async def _delete(self, resource: Any, name: str, uid: str, **options: Any) -> None:
+        self.counters.writes += 1
+        try:
+            await self._client.delete(resource, self._namespace, name, uid=uid, **options)
+        except NotFoundError:
+            return
+        except ConflictError:
+            logger.info("%s %s is another one by now; left alone", resource.kind, name)
+
+    async def _list_pods(self, child: str, *, warnings: bool) -> Pods:
+        page = await self._client.list_page(PODS, self._namespace, label_selector=f"{JOB_NAME_LABEL}={child}", limit=50)
+        raws = sorted(page["items"], key=lambda raw: (raw["metadata"]["creationTimestamp"], raw["metadata"]["name"]))
+        if not warnings:
+            return Pods(tuple(pod_view(raw) for raw in raws))
+        if not raws:
+            return Pods((), await self._warnings("Job", child))
+        return Pods(
+            tuple([pod_view(raw, warnings=await self._warnings("Pod", raw["metadata"]["name"])) for raw in raws])
+        )
+
+    async def _warnings(self, kind: str, name: str) -> tuple[str, ...]:
+        selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
+        page = await self._client.list_page(EVENTS, self._namespace, field_selector=selector, limit=50)
+        events = sorted(page["items"], key=lambda raw: raw.get("lastTimestamp") or raw.get("eventTime") or "")
+        return tuple(str(raw.get("message", "")) for raw in events)
+
+
+def with_child(status: OctoJobStatus, number: int, name: str, uid: str) -> OctoJobStatus:
+    """The status with the uid of a Job that has just been made."""
+    attempts = tuple(
+        attempt.model_copy(update={"job_uid": uid}) if attempt.number == number else attempt
+        for attempt in status.attempts
+    )
+    return status.model_copy(update={"attempts": attempts, "job_ref": JobRef(name=name, uid=uid)})

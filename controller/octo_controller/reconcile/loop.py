@@ -1,0 +1,79 @@
+"""One visit to one key: observe, decide, look up what the decision lacks, act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from octo_controller.engine.queue import RetryLaterError
+from octo_controller.metrics import Metrics
+from octo_controller.reconcile.act import Actor, ChildRefusedError
+from octo_controller.reconcile.decide import decide
+from octo_controller.reconcile.model import Look, Policy
+from octo_controller.reconcile.providers import provider_status
+from octo_controller.reconcile.world import Facts, Key, Kind, World
+from octo_core.domain.errors import ConflictError, NotFoundError, OctoError
+from octo_core.telemetry import log_context
+
+MAX_LOOKS = 8
+"""A decision asks for at most a Job, its pods, and both again if the Job changed meanwhile."""
+
+
+class Reconciler:
+    """The handler of the work queue."""
+
+    def __init__(
+        self, world: World, actor: Actor, *, policy: Policy, clock: Callable[[], datetime], metrics: Metrics
+    ) -> None:
+        self._world = world
+        self._actor = actor
+        self._policy = policy
+        self._clock = clock
+        self._metrics = metrics
+
+    async def visit(self, key: Key) -> float | None:
+        """Bring one object on; the seconds until it wants the next visit. Raises RetryLaterError."""
+        kind, name = key
+        with log_context(job=name), self._metrics.reconcile(kind.value) as done:
+            try:
+                after = await (self._job(name) if kind is Kind.JOB else self._provider(name))
+            except (ConflictError, NotFoundError) as error:
+                # Decided on an older version: the watch brings the newer one.
+                done("stale")
+                raise RetryLaterError(error.detail) from error
+            except OctoError as error:
+                done("retry")
+                raise RetryLaterError(f"{error.code}: {error.detail}") from error
+            done("ok")
+            return after
+
+    async def _job(self, name: str) -> float | None:
+        facts = Facts()
+        for _ in range(MAX_LOOKS):
+            # From here to the ledger there is no await: two runs of one key cannot both find it free.
+            now = self._clock()
+            seen = self._world.observe(name, facts, now=now)
+            if seen is None:
+                return None
+            plan = decide(seen, now=now, policy=self._policy)
+            if isinstance(plan, Look):
+                facts = await self._actor.look(plan, facts)
+                continue
+            self._world.note(seen, plan)
+            try:
+                await self._actor.carry_out(seen, plan)
+            except ChildRefusedError as refused:
+                facts = replace(facts, refusal=refused.refusal)
+                continue
+            return plan.requeue_after
+        return 1.0
+
+    async def _provider(self, name: str) -> float | None:
+        entry = self._world.providers.get(name)
+        if entry is None or entry.provider is None:
+            return None
+        provider = entry.provider
+        after = provider_status(provider, self._world.jobs.find("provider", name), now=self._clock())
+        await self._actor.write_provider(name, provider.meta.resource_version, provider.status, after)
+        return None

@@ -1,0 +1,196 @@
+"""The batch/v1 Job of one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from octo_core.crd.resources import OctoJob, OctoProvider
+from octo_core.domain import names
+from octo_core.domain.provider import OctoProviderSpec, SecretKeyRef
+from octo_core.domain.run import (
+    MEMORY_DIR,
+    RUN_DIR,
+    RUN_FILE,
+    SECRETS_DIR,
+    TERMINATION_LOG,
+    TOKEN_FILE,
+    RunIdentity,
+    resolve_options,
+    resolve_run,
+)
+
+Raw = dict[str, Any]
+
+CONTAINER = "worker"
+USER = 65532
+READABLE = 0o440
+"""Secrets are read through the pod's fsGroup."""
+RESOURCES: Raw = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """What the pods of all runs share."""
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    service_account: str = "octo-worker"
+    report_url: str | None = None
+
+
+def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSettings) -> Raw:
+    """The Job: one pod, once. Whether there is a next attempt is decided by the controller alone."""
+    options = resolve_options(job.spec, provider.spec)
+    labels = {
+        names.LABEL_JOB: job.meta.name,
+        names.LABEL_JOB_UID: job.meta.uid,
+        names.LABEL_ATTEMPT: str(attempt),
+        names.LABEL_PROVIDER: job.spec.provider_ref.name,
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+    }
+    identity = RunIdentity(
+        namespace=job.meta.namespace,
+        name=job.meta.name,
+        uid=job.meta.uid,
+        attempt=attempt,
+        provider=job.spec.provider_ref.name,
+    )
+    run = resolve_run(identity, job.spec, provider.spec, report_url=pods.report_url)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.child_name(job.meta.name, attempt),
+            "namespace": job.meta.namespace,
+            "labels": labels,
+            "ownerReferences": [
+                {
+                    "apiVersion": names.API_VERSION,
+                    "kind": "OctoJob",
+                    "name": job.meta.name,
+                    "uid": job.meta.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": options.active_deadline_seconds,
+            # A second pod only once the first has ended, and only if a disruption took it.
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {names.ANNOTATION_RUN: run.model_dump_json(by_alias=True)},
+                },
+                "spec": _pod(provider.spec, options.termination_grace_period_seconds, pods),
+            },
+        },
+    }
+
+
+def _pod(provider: OctoProviderSpec, grace: int, pods: PodSettings) -> Raw:
+    template = provider.pod_template
+    volumes = _volumes(provider)
+    spec: Raw = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": grace,
+        "serviceAccountName": template.service_account_name or pods.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [volume for volume, _ in volumes],
+        "containers": [_container(provider, pods, [mount for _, mount in volumes])],
+    }
+    if provider.container is not None:
+        spec["volumes"] += [dict(volume) for volume in provider.container.volumes]
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": secret.name} for secret in template.image_pull_secrets]
+    if template.node_selector:
+        spec["nodeSelector"] = dict(template.node_selector)
+    if template.tolerations:
+        spec["tolerations"] = [dict(toleration) for toleration in template.tolerations]
+    return spec
+
+
+def _container(provider: OctoProviderSpec, pods: PodSettings, mounts: list[Raw]) -> Raw:
+    own = provider.container
+    container: Raw = {
+        "name": CONTAINER,
+        "image": own.image if own else provider.pod_template.image or pods.image,
+        "imagePullPolicy": pods.image_pull_policy,
+        "resources": provider.pod_template.resources or RESOURCES,
+        "terminationMessagePath": TERMINATION_LOG,
+        # Ours always writes its outcome; of a user's program the last lines of its log may be all there is.
+        "terminationMessagePolicy": "FallbackToLogsOnError" if own else "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": mounts,
+    }
+    if own is not None:
+        container["volumeMounts"] = mounts + [dict(mount) for mount in own.volume_mounts]
+        for field, value in (("command", own.command), ("args", own.args), ("env", own.env), ("envFrom", own.env_from)):
+            if value:
+                container[field] = list(value)
+    return container
+
+
+def _volumes(provider: OctoProviderSpec) -> list[tuple[Raw, Raw]]:
+    """Octo's own volumes, each with its mount. The prefix keeps clear of a user's volumes."""
+    run_file, token_file = PurePosixPath(RUN_FILE), PurePosixPath(TOKEN_FILE)
+    annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_RUN}']"}}
+    token = {
+        "serviceAccountToken": {"audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600, "path": token_file.name}
+    }
+    volumes = [
+        _volume("run", RUN_DIR, {"downwardAPI": {"items": [{"path": run_file.name, **annotation}]}}),
+        _volume("token", str(token_file.parent), {"projected": {"sources": [token], "defaultMode": READABLE}}),
+        _volume("memory", MEMORY_DIR, {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, writable=True),
+        _volume("tmp", "/tmp", {"emptyDir": {"sizeLimit": "64Mi"}}, writable=True),  # noqa: S108 - the pod's own
+    ]
+    if provider.source is not None:
+        secret = provider.source.sftp.credentials_secret_ref.name
+        volumes.append(_volume("sftp", f"{SECRETS_DIR}/sftp", _secret(secret)))
+    if provider.destination is not None and provider.destination.s3.credentials_secret_ref is not None:
+        secret = provider.destination.s3.credentials_secret_ref.name
+        volumes.append(_volume("s3", f"{SECRETS_DIR}/s3", _secret(secret)))
+    openpgp = provider.decrypt.openpgp if provider.decrypt else None
+    if openpgp is not None:
+        refs = (("privateKey", openpgp.key_secret_ref), ("passphrase", openpgp.passphrase_secret_ref))
+        sources = [_item(ref, path) for path, ref in refs if ref is not None]
+        if sources:
+            projected = {"projected": {"sources": sources, "defaultMode": READABLE}}
+            volumes.append(_volume("openpgp", f"{SECRETS_DIR}/openpgp", projected))
+    return volumes
+
+
+def _volume(name: str, path: str, source: Raw, *, writable: bool = False) -> tuple[Raw, Raw]:
+    mount: Raw = {"name": f"octo-{name}", "mountPath": path}
+    if not writable:
+        mount["readOnly"] = True
+    return {"name": f"octo-{name}", **source}, mount
+
+
+def _secret(name: str) -> Raw:
+    return {"secret": {"secretName": name, "defaultMode": READABLE}}
+
+
+def _item(ref: SecretKeyRef, path: str) -> Raw:
+    return {"secret": {"name": ref.name, "items": [{"key": ref.key, "path": path}]}}

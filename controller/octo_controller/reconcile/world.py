@@ -1,0 +1,277 @@
+"""What is known of the cluster, and who is to be visited when it changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from octo_controller.engine.cache import Cache, name_of, uid_of
+from octo_controller.reconcile.admission import order
+from octo_controller.reconcile.model import JobView, Observed, Peer, Plan, Pods, Refusal
+from octo_controller.reconcile.views import job_view
+from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider
+from octo_core.domain.errors import InvalidError
+from octo_core.domain.run import resolve_options
+from octo_core.domain.status import State
+
+Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+WOKEN = 10
+"""How many of those that wait are visited when their key may have room; the others look for themselves."""
+PROVIDER_DELAY = 1.0
+
+
+class Kind(StrEnum):
+    """The kinds that are watched."""
+
+    JOB = "OctoJob"
+    PROVIDER = "OctoProvider"
+    CHILD = "Job"
+
+
+Key = tuple[Kind, str]
+"""What the queue holds: an OctoJob or an OctoProvider by name."""
+
+
+class Queue(Protocol):
+    """The part of the work queue that is needed here."""
+
+    def add(self, key: Key) -> None: ...
+    def add_after(self, key: Key, delay: float) -> None: ...
+    def forget(self, key: Key) -> None: ...
+
+
+class Mirror(Protocol):
+    """The part of the projector that is needed here."""
+
+    def offer(self, raw: Raw) -> None: ...
+    def gone(self, uid: str) -> None: ...
+    def holds(self, uid: str, version: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An OctoProvider, or why it cannot be read."""
+
+    name: str
+    concurrency_key: str
+    provider: OctoProvider | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was looked up for one decision. Pods count only as long as the Job is what it was then."""
+
+    child: JobView | None = None
+    pods: Pods | None = None
+    absent: bool = False
+    refusal: Refusal | None = None
+
+
+class World:
+    """Three caches and the ledger of admissions. All methods are synchronous: what they read together
+    belongs together."""
+
+    def __init__(self, queue: Queue, mirror: Mirror) -> None:
+        self._queue = queue
+        self._mirror = mirror
+        self.jobs: Cache[OctoJob] = Cache(
+            parse_job, indexes={"group": _group, "provider": lambda job: (job.spec.provider_ref.name,)}
+        )
+        self.providers: Cache[Provider] = Cache(_provider, indexes={"key": lambda entry: (entry.concurrency_key,)})
+        self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
+        # Runs that were let go and may not show it in the cluster yet. Rebuilt from Jobs and status by a restart.
+        self._admitted: set[str] = set()
+
+    def saw(self, kind: Kind, raw: Raw, *, own: bool = False) -> None:
+        """Take in an object that was listed, watched, or (``own``) answered to a write of ours, after
+        which its own key needs no visit."""
+        name = name_of(raw)
+        if kind is Kind.CHILD:
+            if self.children.put(raw) and not own:
+                child = self.children.get(name)
+                if child is not None and child.owner_name:
+                    self._queue.add((Kind.JOB, child.owner_name))
+        elif kind is Kind.PROVIDER:
+            before = self.providers.get(name)
+            if self.providers.put(raw):
+                self._provider_changed(name, before)
+        else:
+            self._saw_job(name, raw, own=own)
+
+    def gone(self, kind: Kind, name: str, uid: str) -> None:
+        """Take in that an object is gone."""
+        if kind is Kind.CHILD:
+            child = self.children.get(name)
+            if self.children.remove(name, uid) and child is not None:
+                self._queue.add((Kind.JOB, child.owner_name))
+        elif kind is Kind.PROVIDER:
+            if self.providers.remove(name, uid):
+                self._visit_jobs_of(name)
+        else:
+            job = self.jobs.get(name)
+            if self.jobs.remove(name, uid):
+                self._admitted.discard(uid)
+                self._mirror.gone(uid)
+                self._queue.forget((Kind.JOB, name))
+                if job is not None:
+                    self._wake_peers(job)
+
+    def visit_all(self) -> None:
+        """Have everything looked at again."""
+        for job in self.jobs:
+            self._queue.add((Kind.JOB, job.meta.name))
+        for entry in self.providers:
+            self._queue.add((Kind.PROVIDER, entry.name))
+
+    def observe(self, name: str, facts: Facts, *, now: datetime) -> Observed | None:
+        """Everything about one OctoJob as it is known at this moment; None if it is gone."""
+        job = self.jobs.get(name)
+        if job is None:
+            return None
+        entry = self.providers.get(job.spec.provider_ref.name)
+        fresh = facts.child is None or self.children.get(facts.child.name) is facts.child
+        over = job.status.state is not None and job.status.state.terminal
+        return Observed(
+            job=job,
+            provider=entry.provider if entry else None,
+            provider_problem=entry.problem if entry else "",
+            children=() if over else tuple(self.children.find("owner", job.meta.uid)),
+            peers=() if over or job.status.attempts else tuple(self._peers(job, entry, now)),
+            admitted=job.meta.uid in self._admitted or self._has_begun(job),
+            mirrored=self._mirror.holds(job.meta.uid, job.meta.resource_version),
+            pods=facts.pods if fresh else None,
+            absent=facts.absent,
+            refusal=facts.refusal,
+        )
+
+    def note(self, seen: Observed, plan: Plan) -> None:
+        """Enter into the ledger what was just decided, before anything else can be."""
+        uid = seen.job.meta.uid
+        if plan.status.attempts and plan.status.state is not None and not plan.status.state.terminal:
+            self._admitted.add(uid)
+        else:
+            self._admitted.discard(uid)
+
+    def states(self) -> dict[State, int]:
+        """How many OctoJobs there are in each state."""
+        counts = dict.fromkeys(State, 0)
+        for job in self.jobs:
+            counts[job.status.state or State.PENDING] += 1
+        return counts
+
+    def _saw_job(self, name: str, raw: Raw, *, own: bool) -> None:
+        before = self.jobs.get(name)
+        try:
+            news = self.jobs.put(raw)
+        except InvalidError as error:
+            logger.error("OctoJob %s is left alone: %s", name, error.detail)
+            self._mirror.offer(raw)
+            return
+        if not news:
+            return
+        self._mirror.offer(raw)
+        job = self.jobs.get(name)
+        if not own:
+            self._queue.add((Kind.JOB, name))
+        if job is None or before is None:
+            return
+        if before.meta.uid != uid_of(raw):
+            self._admitted.discard(before.meta.uid)
+            self._mirror.gone(before.meta.uid)
+        if _standing(before) != _standing(job):
+            self._wake_peers(job)
+        if _over(job) and not _over(before):
+            self._admitted.discard(job.meta.uid)
+            self._queue.add_after((Kind.PROVIDER, job.spec.provider_ref.name), PROVIDER_DELAY)
+
+    def _provider_changed(self, name: str, before: Provider | None) -> None:
+        self._queue.add((Kind.PROVIDER, name))
+        entry = self.providers.get(name)
+        old = before.provider.meta.generation if before and before.provider else None
+        if entry is None or entry.provider is None or entry.provider.meta.generation != old:
+            self._visit_jobs_of(name)
+
+    def _visit_jobs_of(self, provider: str) -> None:
+        for job in self.jobs.find("provider", provider):
+            if not _over(job):
+                self._queue.add((Kind.JOB, job.meta.name))
+
+    def _wake_peers(self, job: OctoJob) -> None:
+        """Visit those next in line, who may have room now."""
+        entry = self.providers.get(job.spec.provider_ref.name)
+        # Nobody's clock is needed to know who waits: one whose time has not come will say so when visited.
+        peers = self._peers(job, entry, None)
+        waiting = sorted(
+            (peer for peer in peers if peer.waiting), key=lambda peer: order(peer.priority, peer.created, peer.uid)
+        )
+        for peer in waiting[:WOKEN]:
+            self._queue.add((Kind.JOB, peer.name))
+
+    def _peers(self, job: OctoJob, entry: Provider | None, now: datetime | None) -> Iterable[Peer]:
+        provider = entry.provider.spec if entry and entry.provider else None
+        key = resolve_options(job.spec, provider).concurrency_key
+        groups = [f"key/{key}", *(f"provider/{other.name}" for other in self.providers.find("key", key))]
+        if self.providers.get(key) is None:
+            groups.append(f"provider/{key}")
+        for group in groups:
+            for other in self.jobs.find("group", group):
+                if other.meta.uid != job.meta.uid:
+                    yield self._peer(other, now)
+
+    def _peer(self, job: OctoJob, now: datetime | None) -> Peer:
+        entry = self.providers.get(job.spec.provider_ref.name)
+        provider = entry.provider if entry else None
+        options = resolve_options(job.spec, provider.spec if provider else None)
+        active = job.meta.uid in self._admitted or self._has_begun(job)
+        cancelled = job.spec.cancel is not None or job.meta.deletion_timestamp is not None
+        early = now is not None and job.spec.start_after is not None and now < job.spec.start_after
+        return Peer(
+            name=job.meta.name,
+            uid=job.meta.uid,
+            resource_version=job.meta.resource_version,
+            priority=options.priority,
+            created=job.meta.creation_timestamp,
+            active=active,
+            waiting=not (active or cancelled or early or job.spec.suspend or provider is None),
+            cancelled=cancelled,
+        )
+
+    def _has_begun(self, job: OctoJob) -> bool:
+        return bool(job.status.attempts) or bool(self.children.find("owner", job.meta.uid))
+
+
+def _provider(raw: Raw) -> Provider:
+    try:
+        provider = parse_provider(raw)
+    except InvalidError as error:
+        return Provider(name_of(raw), name_of(raw), None, error.detail)
+    concurrency = provider.spec.job_defaults.concurrency
+    return Provider(name_of(raw), (concurrency.key if concurrency else None) or name_of(raw), provider)
+
+
+def _group(job: OctoJob) -> tuple[str, ...]:
+    """Where others with the same concurrency key find it: by its own key, or by its provider, whose
+    defaults may change; a run that is over is nobody's peer."""
+    if _over(job):
+        return ()
+    provider = job.spec.provider_ref.name
+    if job.spec.concurrency is not None:
+        return (f"key/{job.spec.concurrency.key or provider}",)
+    return (f"provider/{provider}",)
+
+
+def _over(job: OctoJob) -> bool:
+    return job.status.state is not None and job.status.state.terminal
+
+
+def _standing(job: OctoJob) -> tuple[object, ...]:
+    """What of a run decides whether others may go."""
+    ending = job.spec.cancel is not None or job.meta.deletion_timestamp is not None
+    return (_over(job), job.spec.suspend, ending, job.spec.priority)
