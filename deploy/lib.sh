@@ -36,7 +36,8 @@ content_key() {
 # cached NAME KEY FUNCTION fills the cache folder NAME-KEY by FUNCTION DIR unless
 # it is there, and prints its path. FUNCTION writes into a folder of its own
 # that is renamed once it is complete, so a killed build leaves nothing half
-# done; the lock keeps two callers from building the same thing.
+# done; it must return non-zero on any failure by itself (errexit does not reach
+# into a function whose status is asked). The lock keeps two callers from building the same thing.
 cached() {
   local name="$1" key="$2" build="$3" done_dir temp
   done_dir="$OCTO_CACHE/$name-$key"
@@ -51,9 +52,8 @@ cached() {
       # Only the holder of the lock makes these, so older ones are leftovers.
       rm -rf "$OCTO_CACHE/.$name-$key".*
       temp="$(mktemp -d "$OCTO_CACHE/.$name-$key.XXXXXX")"
-      "$build" "$temp" >&2 8>&-
-      chmod 755 "$temp"
-      mv -T "$temp" "$done_dir"
+      "$build" "$temp" >&2 8>&- || exit 1
+      chmod 755 "$temp" && mv -T "$temp" "$done_dir"
     ) 8>"$OCTO_CACHE/locks/$name-$key" || die "building $name failed"
   fi
   printf '%s\n' "$done_dir"

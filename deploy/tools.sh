@@ -20,27 +20,33 @@ tool_packages() { install_packages; }
 
 tool_kube() {
   local dir name
-  dir="$(go_built octo-kube build_kube "$here/local/kube" "=$KUBERNETES_VERSION")"
+  dir="$(go_built octo-kube build_kube "$here/local/kube" "=$KUBERNETES_VERSION")" || exit 1
   for name in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy; do
     link_bin "$dir/octo-kube" "$name"
   done
 }
 
 tool_coredns() {
-  link_bin "$(go_built coredns build_coredns "$here/local/dns")/coredns" coredns
+  local dir
+  dir="$(go_built coredns build_coredns "$here/local/dns")" || exit 1
+  link_bin "$dir/coredns" coredns
 }
 
 tool_versitygw() {
-  link_bin "$(go_built versitygw build_versitygw "=$VERSITYGW_VERSION")/versitygw" versitygw
+  local dir
+  dir="$(go_built versitygw build_versitygw "=$VERSITYGW_VERSION")" || exit 1
+  link_bin "$dir/versitygw" versitygw
 }
 
 tool_pause() {
-  link_bin "$(go_built pause build_pause "$here/local/pause")/pause" pause
+  local dir
+  dir="$(go_built pause build_pause "$here/local/pause")" || exit 1
+  link_bin "$dir/pause" pause
 }
 
 tool_helm() {
   local dir
-  dir="$(cached kubectl-helm "$KUBECTL_LAYER_VERSION" unpack_kubectl_layer)"
+  dir="$(cached kubectl-helm "$KUBECTL_LAYER_VERSION" unpack_kubectl_layer)" || exit 1
   link_bin "$dir/helm" helm
   link_bin "$dir/kubectl" kubectl
 }

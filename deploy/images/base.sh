@@ -19,7 +19,7 @@ build_base_tree() {
     return 1
   }
   rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/*.log "$tree"/etc/resolv.conf
-  tar --create --file "$1/tree.tar" --directory "$tree" --numeric-owner --exclude './dev/*' .
+  tar --create --file "$1/tree.tar" --directory "$tree" --numeric-owner --exclude './dev/*' . || return 1
   rm -rf --one-file-system "$tree"
 }
 
@@ -33,11 +33,11 @@ base_image() {
   key="$(content_key "=$DEBIAN_SUITE $BASE_INCLUDE" "=$(declare -f build_base_tree bootstrap_tree)")"
   name="localhost/octo-base:$key"
   if ! build_tool inspect --type image "$name" >/dev/null 2>&1; then
-    tree="$(cached base "$key" build_base_tree)"
-    container="$(build_tool from scratch)"
-    build_tool add -q "$container" "$tree/tree.tar" / >/dev/null
-    build_tool config --cmd /bin/sh --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    build_tool commit -q --rm "$container" "$name" >/dev/null
+    tree="$(cached base "$key" build_base_tree)" || return 1
+    container="$(build_tool from scratch)" || return 1
+    build_tool add -q "$container" "$tree/tree.tar" / >/dev/null || return 1
+    build_tool config --cmd /bin/sh --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container" || return 1
+    build_tool commit -q --rm "$container" "$name" >/dev/null || return 1
   fi
   printf '%s\n' "$name"
 }

@@ -9,6 +9,8 @@ SOURCES="$OCTO_REPO"
 
 snapshot_sources() {
   mkdir -p "$OCTO_STATE"
+  # What a killed build has left.
+  find "$OCTO_STATE" -maxdepth 1 -name 'context.*' -mmin +120 -exec rm -rf {} +
   SOURCES="$(mktemp -d "$OCTO_STATE/context.XXXXXX")"
   # shellcheck disable=SC2064 # this folder, not what the name holds later
   trap "rm -rf '$SOURCES'" EXIT

@@ -14,9 +14,9 @@ build_image() {
   "$OCTO_REPO/deploy/tools.sh" packages
   prepare_context "$1"
   export IMAGE_TARGET="$1"
-  IMAGE_BASE="$(base_image)"
+  IMAGE_BASE="$(base_image)" || die "the base image could not be made"
   export IMAGE_BASE
-  cached "image-$1" "$(image_key "$1")" build_archive >/dev/null
+  cached "image-$1" "$(image_key "$1")" build_archive >/dev/null || exit 1
   drop_older "image-$1"
 }
 
@@ -45,7 +45,10 @@ buildah_build() {
 drop_older() {
   local old
   find "$OCTO_CACHE" -maxdepth 1 -name "$1-*" -printf '%T@ %p\n' | sort -rn | tail -n +4 |
-    while read -r _ old; do rm -rf "$old"; done
+    while read -r _ old; do
+      rm -rf "$old"
+      build_tool rmi "docker.io/octo/${1#image-}:built-${old##*-}" >/dev/null 2>&1 || true
+    done
 }
 
 load_into_local() {

