@@ -57,6 +57,7 @@ def create_app(
         version=octo_api.__version__,
         description="Managed file ingestion on Kubernetes: run providers, follow their runs.",
         lifespan=lifespan,
+        separate_input_output_schemas=False,
         redirect_slashes=False,
         # Both pages load scripts from elsewhere; the document is at /openapi.json.
         docs_url=None,
