@@ -126,7 +126,7 @@ def verify_token(signing_key: str, token: str, *, now: datetime) -> TokenClaims:
             namespaces=tuple(payload["namespaces"]),
             expires_at=datetime.fromtimestamp(payload["exp"], tz=UTC),
         )
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise UnauthenticatedError("the token is not one of this server's") from error
     if now >= claims.expires_at:
         raise UnauthenticatedError("the token has expired")

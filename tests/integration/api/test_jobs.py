@@ -221,6 +221,15 @@ async def test_what_has_ended_cannot_be_cancelled(
     assert (answer.status_code, answer.json()["code"]) == (status, "invalid-state")
 
 
+async def test_a_repeated_cancel_answers_the_same_when_it_has_worked(admin: httpx.AsyncClient, kube: FakeKube) -> None:
+    job = (await admin.post("/v1/jobs", json=BODY)).json()
+    await admin.post(f"/v1/jobs/{job['id']}:cancel")
+    (made,) = kube.of_kind("octojobs")
+    made["status"] = {"state": "Cancelled"}
+    again = await admin.post(f"/v1/jobs/{job['id']}:cancel")
+    assert (again.status_code, again.json()["state"]) == (202, "Cancelled")
+
+
 async def test_cancel_retries_a_conflict(admin: httpx.AsyncClient, kube: FakeKube) -> None:
     job = (await admin.post("/v1/jobs", json=BODY)).json()
     (path,) = (path for path in kube.objects if path.startswith(JOBS))
