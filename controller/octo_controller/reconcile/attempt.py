@@ -144,7 +144,11 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
     if attempt.start_time is not None:
         if child.active and seen.pods is None:
             return look
-        if not child.active or seen.pods is None or any(pod.running or pod.over for pod in seen.pods.items):
+        if (
+            not child.active
+            or seen.pods is None
+            or any(pod.running or pod.ended or pod.over for pod in seen.pods.items)
+        ):
             draft.look_again(DIAGNOSE_EVERY_SECONDS)
             return None
     deadline = since + timedelta(seconds=options.pending_deadline_seconds)

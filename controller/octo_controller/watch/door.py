@@ -8,6 +8,7 @@ clean stop is ours.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from octo_controller.watch.login import register_login
 from octo_controller.watch.tuning import tuned
 
 logger = logging.getLogger(__name__)
+JOIN_SECONDS = 15.0
 
 
 class Door:
@@ -29,7 +31,8 @@ class Door:
         self._namespace = namespace
         self._kubeconfig = kubeconfig
         self._on_exit = on_exit
-        self._stop = threading.Event()
+        self._closing = False
+        self._stop: Callable[[], object] = lambda: None
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -40,28 +43,34 @@ class Door:
 
     async def close(self) -> None:
         """Stop to watch; returns when no more events come."""
-        self._stop.set()
+        self._closing = True
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended by itself
+            self._stop()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, 15)
+            await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
 
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, home: asyncio.AbstractEventLoop) -> None:
+        try:
+            asyncio.run(self._watch(home))
+        except BaseException:
+            logger.exception("kopf has ended")
+        if not self._closing:
+            home.call_soon_threadsafe(self._on_exit)
+
+    async def _watch(self, home: asyncio.AbstractEventLoop) -> None:
         def forward(kind: str, raw: Raw, gone: bool) -> None:
-            loop.call_soon_threadsafe(self._sink, kind, raw, gone)
+            home.call_soon_threadsafe(self._sink, kind, raw, gone)
 
+        # Not a threading.Event: kopf waits for one in an executor's thread, which then outlives its own
+        # failure and keeps it from ending.
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._closing:
+            return
         registry = kopf.OperatorRegistry()
         register(registry, forward)
         register_login(registry, self._kubeconfig)
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    settings=tuned(),
-                    namespaces=[self._namespace],
-                    standalone=True,
-                    stop_flag=self._stop,
-                )
-            )
-        except BaseException:
-            logger.exception("kopf has ended")
-        if not self._stop.is_set():
-            loop.call_soon_threadsafe(self._on_exit)
+        await kopf.operator(
+            registry=registry, settings=tuned(), namespaces=[self._namespace], standalone=True, stop_flag=stop
+        )

@@ -74,7 +74,8 @@ def tuned() -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 2.0
     settings.queueing.error_delays = (1, 2, 5, 10, 30, 60)
     settings.watching.inactivity_timeout = 70.0
-    settings.watching.server_timeout = 600.0
+    # Sent as it is, and the API server takes whole seconds only.
+    settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660.0
     settings.watching.connect_timeout = 10.0
     settings.watching.chunk_size = 500
