@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import uvicorn
 from pydantic import ValidationError
@@ -55,7 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
 def _serve() -> None:
+    # uvicorn drains on these signals and then raises them once more, which would end us as if killed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     settings = ApiSettings()
     configure_logging(settings.log_level, service="octo-api")
     server = uvicorn.Server(

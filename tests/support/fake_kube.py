@@ -6,6 +6,7 @@ a real one.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -45,6 +46,8 @@ class FakeKube:
     fault_before: Fault | None = None
     fault_after: Fault | None = None
     """As ``fault_before``, but the request has been done: its answer is lost."""
+    delays: dict[str, float] = field(default_factory=dict)
+    """Seconds to wait before an answer, by method."""
     version: int = 1000
     url: str = ""
 
@@ -72,6 +75,7 @@ class FakeKube:
         early = _fail(self.fault_before, request)
         if early is not None:
             return early
+        await asyncio.sleep(self.delays.get(request.method, 0))
         answer = await self._answer(request)
         late = _fail(self.fault_after, request)
         return late if late is not None else answer
