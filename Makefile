@@ -24,7 +24,7 @@ demo: env cluster image ## A cluster, Octo in it, encrypted files, and a job tha
 
 .PHONY: test
 test: env tools cluster image ## Every test; the cluster is made if there is none
-	@$(PYTEST)
+	@$(PYTEST) -m "not cluster"
 
 # ---- parts of the above --------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy core api controller worker deploy tests
 	@$(BIN)/lint-imports --no-cache
-	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck --external-sources
+	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck -x
 	@deploy/tools.sh helm
 	@.octo/bin/helm lint --quiet --strict charts/octo --set postgres.embedded.enabled=true
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest_plugins = ["tests.support.postgres"]
 
-TIERS = ("unit", "integration", "e2e", "chaos")
+TIERS = ("unit", "integration", "cluster", "e2e", "chaos")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

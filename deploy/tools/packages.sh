@@ -10,6 +10,10 @@ OCTO_PACKAGES=(
   "/usr/lib/postgresql/$POSTGRES_MAJOR/bin/postgres=postgresql-$POSTGRES_MAJOR"
   openssl=openssl curl=curl xz=xz-utils
 )
+# Debian's own python3 has its venv module in a package apart.
+if [[ $(command -v python3) == /usr/bin/python3 ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then
+  OCTO_PACKAGES+=(no-ensurepip=python3-venv)
+fi
 
 missing_packages() {
   local pair
