@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
@@ -63,7 +64,8 @@ def follow(
         verdict = classify(child, seen.pods)
         if verdict.category is Category.CANCELLED:
             # Nobody cancelled the run: its pod was deleted or drained under it.
-            verdict = Verdict(Category.INFRA, "PodDeleted", "the pod was ended from outside", verdict.exit_code)
+            message = "the pod was ended from outside"
+            verdict = replace(verdict, category=Category.INFRA, reason="PodDeleted", message=message)
         conclude(draft, attempt.number, verdict, options, started=child.started)
         return None
     if child.deletion is not None:

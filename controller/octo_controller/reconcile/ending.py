@@ -122,16 +122,11 @@ def _failure(job: JobView, pod: PodView | None, outcome: Outcome | None) -> tupl
     if ended.reason in _CANNOT_START:
         return Category.CONFIG, ended.reason, ended.message
     if outcome is not None and outcome.category is not None:
-        if outcome.category is Category.CANCELLED:
-            # Nobody asked for it (that case is decided elsewhere): its pod was evicted or deleted.
-            return Category.INFRA, "PodDeleted", "the pod was ended from outside"
         return outcome.category, _word(outcome.reason, outcome.category.value), outcome.message
     said = ended.message or f"exit code {ended.exit_code}"
     if ended.exit_code in _KILLED:
         return Category.INFRA, "Killed", f"the container was ended by {_KILLED[ended.exit_code]}"
     category = category_of_exit_code(ended.exit_code) or Category.UNKNOWN
-    if category is Category.CANCELLED:
-        return Category.INFRA, "PodDeleted", said
     return category, category.value if category is not Category.UNKNOWN else "Error", said
 
 
