@@ -60,6 +60,18 @@ class ClusterRefusedError(OctoError):
     code = "cluster-refused"
 
 
+class ContendedError(ClusterUnavailableError):
+    """Others change the object so fast that there was no turn for this request."""
+
+    code = "contended"
+
+
+class CursorExpiredError(OctoError):
+    """The list that the cursor leads through has changed too much; it has to be read from the start."""
+
+    code = "cursor-expired"
+
+
 # The first class that fits decides, so the special ones stand before the general.
 _STATUS: tuple[tuple[type[OctoError], int], ...] = (
     (UnauthenticatedError, 401),
@@ -67,12 +79,19 @@ _STATUS: tuple[tuple[type[OctoError], int], ...] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (GoneError, 410),
+    (CursorExpiredError, 410),
     (InvalidError, 422),
     (IdempotencyKeyReusedError, 422),
     (ClusterRefusedError, 503),
     (ClusterUnavailableError, 503),
     (DatabaseUnavailableError, 503),
 )
+
+_DETAILS = {
+    ClusterUnavailableError.code: "The Kubernetes API cannot be used at the moment; try again.",
+    DatabaseUnavailableError.code: "The database cannot be used at the moment; try again.",
+}
+"""For errors whose own words are about the inside; the log has those."""
 
 _HTTP_CODES = {404: "route-not-found", 405: "method-not-allowed", 413: "payload-too-large"}
 
@@ -138,7 +157,8 @@ def _of_octo_error(error: OctoError, status: int) -> Problem:
     if error.retryable:
         more["retryAfter"] = RETRY_AFTER_SECONDS
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return Problem(status, error.code, error.detail, retryable=error.retryable, more=more, headers=headers)
+    detail = _DETAILS.get(error.code, error.detail)
+    return Problem(status, error.code, detail, retryable=error.retryable, more=more, headers=headers)
 
 
 def _validation_errors(errors: Sequence[Any]) -> list[dict[str, str]]:

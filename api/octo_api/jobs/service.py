@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from octo_api.auth.caller import Caller
-from octo_api.errors import InvalidStateError, JobNotFoundError, acting_on_cluster
+from octo_api.errors import ContendedError, InvalidStateError, JobNotFoundError, acting_on_cluster
 from octo_api.jobs.manifest import claim_of, options_of
 from octo_api.jobs.schemas import CancelRequest, JobOptions
 from octo_api.jobs.submission import REFUSALS, Submission, require_same_request
@@ -108,9 +108,11 @@ class JobService:
         async with self._database.transaction() as session:
             uid = await self._submission.find(session, standing)
             record = await job_reads.get(session, uid) if uid is not None else None
-        if record is None:
+        if uid is None:
             # Claimed, and then nothing: a request under way at this moment, or one that a crash cut off.
             record = await self._submit(standing, keyed=True)
+        if record is None:
+            raise JobNotFoundError("The run that this Idempotency-Key made is not kept any more.")
         self._metrics.replays.inc()
         return Created(record, replayed=True)
 
@@ -194,7 +196,7 @@ class JobService:
             except ConflictError:
                 continue  # The controller wrote in between.
             return job_reads.record_of(job)
-        raise ClusterUnavailableError("the OctoJob changes too fast; try again")
+        raise ContendedError("The OctoJob changes too fast; try again.")
 
     async def delete(self, caller: Caller, uid: str) -> JobRecord:
         """Delete the OctoJob, ending it if it runs; its history stays. One that is gone already is left at that.

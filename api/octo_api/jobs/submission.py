@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from octo_api.errors import ClusterRefusedError, acting_on_cluster
+from octo_api.errors import ClusterRefusedError, ContendedError, acting_on_cluster
 from octo_core.crd.resources import Raw
 from octo_core.db import idempotency, job_reads
 from octo_core.db.idempotency import Claim
@@ -17,7 +17,6 @@ from octo_core.db.projection import project
 from octo_core.db.session import AsyncSession
 from octo_core.domain.errors import (
     AlreadyExistsError,
-    ClusterUnavailableError,
     ConflictError,
     IdempotencyKeyReusedError,
     InvalidError,
@@ -80,7 +79,7 @@ class Submission:
             except NotFoundError:
                 continue  # It went away between the two; its name is free now.
             return _same_run(claim, found)
-        raise ClusterUnavailableError("the OctoJob of this key comes and goes; try again")
+        raise ContendedError("The OctoJob of this key comes and goes; try again.")
 
     async def record(self, session: AsyncSession, claim: Claim, job: Raw) -> None:
         """Write the job's row and note its uid on the claim."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from octo_api.errors import ProviderNotFoundError, acting_on_cluster
+from octo_api.errors import CursorExpiredError, ProviderNotFoundError, acting_on_cluster
 from octo_core.crd.resources import Raw
 from octo_core.domain.errors import NotFoundError
 from octo_core.kube.client import KubeClient
+from octo_core.kube.errors import GoneError
 from octo_core.kube.resources import OCTOPROVIDERS
 
 
@@ -26,8 +27,11 @@ class ProviderService:
     async def page(self, namespace: str, *, after: str, limit: int) -> tuple[list[Raw], str]:
         """Providers by name, and where the next page begins (empty on the last).
 
-        Raises GoneError when ``after`` is too old, or ClusterUnavailableError.
+        Raises CursorExpiredError when ``after`` is too old, or ClusterUnavailableError.
         """
-        with acting_on_cluster():
-            found = await self._kube.list_page(OCTOPROVIDERS, namespace, limit=limit, continue_token=after)
+        try:
+            with acting_on_cluster():
+                found = await self._kube.list_page(OCTOPROVIDERS, namespace, limit=limit, continue_token=after)
+        except GoneError as error:
+            raise CursorExpiredError("the cursor is too old; list again from the start") from error
         return found["items"], found["metadata"].get("continue", "")

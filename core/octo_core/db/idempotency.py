@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw
 from octo_core.db.tables import IdempotencyKeyRow
+from octo_core.domain.errors import DatabaseUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +44,44 @@ async def find(session: AsyncSession, tenant: str, key_hash: str, *, now: dateti
 async def take(session: AsyncSession, claim: Claim) -> Claim | None:
     """Make the claim, in place of an expired one; None if it was made, else the one that stands.
 
-    Never waits for a sweeper that holds the row: an upsert would.
+    Never waits for a sweeper that holds a live row: an upsert would. Raises DatabaseUnavailableError if
+    another claim on the key comes and goes meanwhile.
     """
-    await session.execute(
-        delete(IdempotencyKeyRow).where(
-            IdempotencyKeyRow.tenant == claim.tenant,
-            IdempotencyKeyRow.key_hash == claim.key_hash,
-            IdempotencyKeyRow.expires_at <= claim.created_at,
+    for _ in range(3):
+        await session.execute(
+            delete(IdempotencyKeyRow).where(
+                IdempotencyKeyRow.tenant == claim.tenant,
+                IdempotencyKeyRow.key_hash == claim.key_hash,
+                IdempotencyKeyRow.expires_at <= claim.created_at,
+            )
         )
-    )
-    made = await session.scalar(
-        insert(IdempotencyKeyRow)
-        .values(
-            tenant=claim.tenant,
-            key_hash=claim.key_hash,
-            fingerprint=claim.fingerprint,
-            namespace=claim.namespace,
-            job_name=claim.job_name,
-            manifest=claim.manifest,
-            created_at=claim.created_at,
-            expires_at=claim.expires_at,
+        made = await session.scalar(
+            insert(IdempotencyKeyRow)
+            .values(asdict(claim))
+            .on_conflict_do_nothing()
+            .returning(IdempotencyKeyRow.key_hash)
         )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKeyRow.key_hash)
-    )
-    if made is not None:
-        return None
-    return await find(session, claim.tenant, claim.key_hash, now=claim.created_at)
+        if made is not None:
+            return None
+        standing = await find(session, claim.tenant, claim.key_hash, now=claim.created_at)
+        if standing is not None:
+            return standing
+    raise DatabaseUnavailableError("claims on this Idempotency-Key come and go")
 
 
 async def finish(session: AsyncSession, claim: Claim, job_uid: str) -> None:
-    """Note which OctoJob the claim became."""
+    """Note which OctoJob the claim became.
+
+    Puts the claim back if another request with the key was refused and took it away meanwhile.
+    """
     await session.execute(
-        update(IdempotencyKeyRow)
-        .where(IdempotencyKeyRow.tenant == claim.tenant, IdempotencyKeyRow.key_hash == claim.key_hash)
-        .values(job_uid=job_uid)
+        insert(IdempotencyKeyRow)
+        .values({**asdict(claim), "job_uid": job_uid})
+        .on_conflict_do_update(
+            index_elements=["tenant", "key_hash"],
+            set_={"job_uid": job_uid},
+            where=IdempotencyKeyRow.fingerprint == claim.fingerprint,
+        )
     )
 
 

@@ -13,6 +13,7 @@ from octo_core.db.session import Database
 from octo_core.domain import names
 from tests.integration.api.conftest import JOBS, PROVIDERS, Api, StartApi
 from tests.support.fake_kube import FakeKube
+from tests.support.postgres import PostgresServer
 
 BODY = {"provider": "acme", "parameters": {"day": "2026-01-02"}}
 KEY = {"Idempotency-Key": "night-run-1"}
@@ -133,6 +134,59 @@ async def test_a_lost_connection_is_repaired_by_the_sweeper(start_api: StartApi,
     assert [item["id"] for item in items] == [made["metadata"]["uid"]]
     again = await admin.post("/v1/jobs", json=BODY, headers=KEY)
     assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (made["metadata"]["uid"], "true")
+
+
+async def test_postgres_lost_after_the_create_still_answers_with_the_run(
+    start_api: StartApi, kube: FakeKube, postgres: PostgresServer
+) -> None:
+    api = await start_api(sweep_after_seconds=0.2, sweep_interval_seconds=0.1)
+    admin = api.client(await api.keys.make())
+
+    def stop_postgres(request: object) -> None:
+        if getattr(request, "method", "") == "POST":
+            postgres.stop()
+
+    kube.fault_before = stop_postgres
+    try:
+        answer = await admin.post("/v1/jobs", json=BODY, headers=KEY)
+    finally:
+        postgres.start()
+    kube.fault_before = None
+    assert answer.status_code == 202
+    found: httpx.Response | None = None
+    for _ in range(100):
+        found = await admin.get(answer.headers["Location"])
+        if found.status_code == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert found is not None
+    assert found.json() == answer.json()
+    again = await admin.post("/v1/jobs", json=BODY, headers=KEY)
+    assert (again.json()["id"], len(kube.of_kind("octojobs"))) == (answer.json()["id"], 1)
+
+
+async def test_a_claim_taken_away_by_a_refused_twin_is_put_back(admin: httpx.AsyncClient, kube: FakeKube) -> None:
+    arrived = asyncio.Event()
+
+    def refuse_the_second(request: object) -> int | None:
+        if getattr(request, "method", "") != "POST":
+            return None
+        refused = 403 if arrived.is_set() else None
+        arrived.set()
+        return refused
+
+    # The first is still on its way when the second is refused.
+    kube.delays["POST"] = 0.5
+    kube.fault_before = refuse_the_second
+    first = asyncio.create_task(admin.post("/v1/jobs", json=BODY, headers=KEY))
+    await asyncio.wait_for(arrived.wait(), 10)
+    second = await admin.post("/v1/jobs", json=BODY, headers=KEY)
+    assert (second.status_code, (await first).status_code) == (503, 202)
+    del kube.objects[next(path for path in kube.objects if path.startswith(JOBS))]
+    kube.fault_before = None
+    again = await admin.post("/v1/jobs", json=BODY, headers=KEY)
+    assert again.json()["id"] == first.result().json()["id"]
+    assert kube.of_kind("octojobs") == []
 
 
 async def test_a_run_that_came_and_went_unrecorded_is_not_made_again(
@@ -276,6 +330,12 @@ async def test_providers(admin: httpx.AsyncClient, kube: FakeKube) -> None:
     assert rest["nextCursor"] is None
     assert (await admin.get("/v1/providers/acme")).json()["spec"]["destination"] == {"s3": {"bucket": "landing"}}
     assert (await admin.get("/v1/providers/none")).json()["code"] == "provider-not-found"
+
+
+async def test_an_expired_list_says_so(admin: httpx.AsyncClient, kube: FakeKube) -> None:
+    kube.fault_before = lambda request: 410
+    answer = await admin.get("/v1/providers")
+    assert (answer.status_code, answer.json()["code"]) == (410, "cursor-expired")
 
 
 def _cut_creates(kube: FakeKube, *, after: bool) -> None:

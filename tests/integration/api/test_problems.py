@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from octo_api.jobs.schemas import JobRequest
 from octo_core.db.session import Database
 from tests.integration.api.conftest import Api
 from tests.support.fake_kube import FakeKube
@@ -78,6 +80,30 @@ async def test_odd_ids(admin: httpx.AsyncClient) -> None:
     for uid in ("%00", "a%2Fb", "..", "x" * 65, "a'b"):
         answer = await admin.get(f"/v1/jobs/{uid}")
         assert problem(answer)["status"] in (404, 422), uid
+
+
+async def test_random_bodies_break_nothing(admin: httpx.AsyncClient) -> None:
+    chance = random.Random(7)
+    fields = [*(field.alias for field in JobRequest.model_fields.values()), "spec", "cancel"]
+    leaves: list[Any] = [None, True, -1, 2**63, 1e308, "", "acme", "\u0000", "x" * 5000, "2026-01-01T00:00:00Z", [], {}]
+
+    def value(depth: int) -> Any:
+        kind = chance.random()
+        if depth == 0 or kind < 0.6:
+            return chance.choice(leaves)
+        if kind < 0.8:
+            return [value(depth - 1) for _ in range(chance.randrange(3))]
+        return {chance.choice(["policy", "paths", "maxAttempts", "key", "\u0000", "a/b~"]): value(depth - 1)}
+
+    seen = set()
+    for _ in range(300):
+        body = {str(chance.choice(fields)): value(2) for _ in range(chance.randrange(4))}
+        answer = await admin.post("/v1/jobs", json={"provider": "acme", **body})
+        seen.add(answer.status_code)
+        assert answer.status_code in (202, 404, 422), body
+        if answer.status_code != 202:
+            problem(answer)
+    assert seen >= {202, 422}
 
 
 async def test_too_large_with_and_without_a_length(admin: httpx.AsyncClient) -> None:
