@@ -10,7 +10,18 @@ from fastapi import Header, Query, Response
 from octo_api.auth.caller import Caller, Scope
 from octo_api.context import RequestContext
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
-from octo_api.jobs.schemas import CancelRequest, FilePage, Job, JobFile, JobOptions, JobPage, JobRequest, job_of
+from octo_api.jobs.schemas import (
+    CancelRequest,
+    EventPage,
+    FilePage,
+    Job,
+    JobEvent,
+    JobFile,
+    JobOptions,
+    JobPage,
+    JobRequest,
+    job_of,
+)
 from octo_api.paging import Cursor, JobIdPath, Limit, Namespace, ObjectNameQuery
 from octo_api.routing.base import BaseRouter
 from octo_api.services import Services
@@ -87,6 +98,7 @@ class JobRouter(BaseRouter):
             errors=(404,),
         )
         self.add("GET", "/{uid}/files", self.files, access=Scope.JOBS_READ, action="jobs.files", errors=(404,))
+        self.add("GET", "/{uid}/events", self.events, access=Scope.JOBS_READ, action="jobs.events", errors=(404,))
         self.add(
             "POST",
             "/{uid}:cancel",
@@ -176,6 +188,19 @@ class JobRouter(BaseRouter):
         more = len(rows) > limit
         next_cursor = services.cursors.encode((page[-1]["source_path"], page[-1]["member"]), of=of) if more else None
         return FilePage(items=tuple(JobFile.model_validate(row) for row in page), next_cursor=next_cursor)
+
+    async def events(
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        uid: JobIdPath,
+        after: Annotated[int, Query(ge=0, le=2**31 - 1, description="`lastId` of the page before.")] = 0,
+        limit: Limit = 50,
+    ) -> EventPage:
+        """What a run went through, from the first event on."""
+        found = await services.jobs.events(caller, uid, after=after, limit=limit)
+        items = tuple(JobEvent(id=event.seq, type=event.type, at=event.at, data=event.data) for event in found)
+        return EventPage(items=items, last_id=items[-1].id if items else after)
 
     async def cancel_job(
         self,

@@ -321,6 +321,23 @@ async def test_delete_keeps_the_history(admin: httpx.AsyncClient, kube: FakeKube
     assert (await admin.delete("/v1/jobs/no-such")).status_code == 404
 
 
+async def test_events_come_in_order_without_a_gap(admin: httpx.AsyncClient, kube: FakeKube, database: Database) -> None:
+    job = (await admin.post("/v1/jobs", json=BODY)).json()
+    (raw,) = kube.of_kind("octojobs")
+    for version, state in ((10**6, "Running"), (10**6 + 1, "Succeeded")):
+        raw["metadata"]["resourceVersion"] = str(version)
+        raw["status"] = {"state": state, "attempt": 1}
+        async with database.transaction() as session:
+            await project(session, [raw], now=datetime.now(UTC))
+    url = f"/v1/jobs/{job['id']}/events"
+    first = (await admin.get(url, params={"limit": 2})).json()
+    rest = (await admin.get(url, params={"after": first["lastId"]})).json()
+    found = [(event["id"], event["type"]) for event in first["items"] + rest["items"]]
+    assert found == [(1, "Pending"), (2, "Running"), (3, "Succeeded")]
+    assert (await admin.get(url, params={"after": 3})).json() == {"items": [], "lastId": 3}
+    assert (await admin.get("/v1/jobs/no-such/events")).status_code == 404
+
+
 async def test_providers(admin: httpx.AsyncClient, kube: FakeKube) -> None:
     kube.put(f"{PROVIDERS}/own", {"spec": {"container": {"image": "x"}}})
     page = (await admin.get("/v1/providers", params={"limit": 1})).json()
