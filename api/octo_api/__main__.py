@@ -1,4 +1,4 @@
-"""``octo-api [serve | migrate | create-key]``."""
+"""``octo-api [serve | migrate | create-key | revoke-key]``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from octo_api.auth.caller import ANY
-from octo_api.commands import check_scopes, create_key, parse_expiry, upgrade_schema
+from octo_api.commands import check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
 from octo_api.settings import ApiSettings, KeySettings
 from octo_core.domain.errors import OctoError
@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _migrate(arguments)
         elif arguments.command == "create-key":
             _create_key(arguments)
+        elif arguments.command == "revoke-key":
+            _revoke_key(arguments)
         else:
             _serve()
     except ValidationError as error:
@@ -54,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--scope", action="append", required=True, help="what it may do; may be repeated; * for all")
     key.add_argument("--namespace", action="append", help="where it may do it; may be repeated; * for all (default)")
     key.add_argument("--expires", help="a span such as 90d, 12h, 30m, or an RFC 3339 time (default: never)")
+    revoke = commands.add_parser("revoke-key", help="end an API key's life, at once")
+    revoke.add_argument("key", help="its id, the 12 characters behind octo_, or the whole key")
     return parser
 
 
@@ -102,6 +106,11 @@ def _create_key(arguments: argparse.Namespace) -> None:
         )
     )
     sys.stdout.write(f"{key.text}\n")
+
+
+def _revoke_key(arguments: argparse.Namespace) -> None:
+    key_id = asyncio.run(revoke_key(DatabaseSettings(), arguments.key, now=utc_now()))
+    sys.stdout.write(f"revoked {key_id}\n")
 
 
 if __name__ == "__main__":

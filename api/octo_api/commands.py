@@ -14,7 +14,7 @@ from octo_api.settings import KeySettings
 from octo_core.db import api_keys, migrate
 from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database
-from octo_core.domain.errors import DatabaseUnavailableError, InvalidError
+from octo_core.domain.errors import DatabaseUnavailableError, InvalidError, NotFoundError
 from octo_core.settings import DatabaseSettings
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])")
@@ -94,3 +94,20 @@ async def create_key(
     finally:
         await database.close()
     return plain
+
+
+async def revoke_key(settings: DatabaseSettings, key: str, *, now: datetime) -> str:
+    """End a key's life, effective at once; ``key`` is its id or its whole text. Returns the id.
+
+    Raises NotFoundError if no key of that id is in use.
+    """
+    key_id = key.split("_")[1] if key.startswith("octo_") else key
+    database = Database(settings, application_name="octo-api-revoke-key")
+    try:
+        async with database.transaction() as session:
+            revoked = await api_keys.revoke(session, key_id, now=now)
+    finally:
+        await database.close()
+    if not revoked:
+        raise NotFoundError(f"no key {key_id} is in use")
+    return key_id

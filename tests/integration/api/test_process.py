@@ -79,6 +79,10 @@ async def test_from_an_empty_database_to_a_run_and_a_clean_end(
         assert (await client.get("/v1/jobs")).status_code == 403
         assert (await client.post("/v1/jobs", json={"provider": "acme"})).status_code == 202
 
+        other = await command(environment, "create-key", "--subject", "ops", "--scope", "*")
+        assert await command(environment, "revoke-key", other) == f"revoked {other[5:17]}"
+        assert (await client.get("/v1/jobs", headers={"X-API-Key": other})).status_code == 401
+
         # Told to end, it finishes the request under way.
         arrived = asyncio.Event()
         kube.delays["POST"] = 1.0
