@@ -112,7 +112,7 @@ def copied(raw: Raw) -> Raw:
     """A deep copy of JSON."""
     if isinstance(raw, dict):
         return {key: copied(value) for key, value in raw.items()}
-    return [copied(item) for item in raw] if isinstance(raw, list) else raw  # type: ignore[unreachable]
+    return [copied(item) for item in raw] if isinstance(raw, list) else raw
 
 
 def merged(before: Raw, patch: Raw) -> Raw:
