@@ -40,6 +40,7 @@ from octo_core.domain.model import rfc3339
 from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ATTEMPT, child_name
 from octo_core.domain.status import OctoJobStatus
 from tests.unit.octo_controller.builders import POLICY, at
+from tests.unit.octo_controller.reconcile.merging import merged
 
 Raw = dict[str, Any]
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
@@ -108,24 +109,11 @@ class Mirror:
         return self.held.get(uid, -1) >= int(version)
 
 
-def copied(raw: Raw) -> Raw:
+def copied(raw: Any) -> Any:
     """A deep copy of JSON."""
     if isinstance(raw, dict):
         return {key: copied(value) for key, value in raw.items()}
     return [copied(item) for item in raw] if isinstance(raw, list) else raw
-
-
-def merged(before: Raw, patch: Raw) -> Raw:
-    """RFC 7396, as the API server does it."""
-    after = dict(before)
-    for key, value in patch.items():
-        if value is None:
-            after.pop(key, None)
-        elif isinstance(value, dict):
-            after[key] = merged(after.get(key) or {}, value)
-        else:
-            after[key] = value
-    return after
 
 
 class Machine(RuleBasedStateMachine):
@@ -156,7 +144,7 @@ class Machine(RuleBasedStateMachine):
         ):
             for raw in held.values():
                 self.world.saw(kind, copied(raw))
-            for entry in cache.missing(held.values(), self.cluster.version):  # type: ignore[attr-defined]
+            for entry in cache.missing(held.values(), self.cluster.version):
                 self.world.gone(kind, entry.name, entry.uid)
 
     # What users do.

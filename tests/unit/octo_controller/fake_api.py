@@ -1,0 +1,81 @@
+"""The few calls of ``KubeClient`` that the controller makes, on dicts, with the API server's own refusals."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from octo_core.domain.errors import AlreadyExistsError, ConflictError, NotFoundError, OctoError
+from octo_core.domain.model import rfc3339
+from octo_core.kube.resources import JOBS, Resource
+from tests.unit.octo_controller.builders import at
+from tests.unit.octo_controller.reconcile.merging import merged
+
+Raw = dict[str, Any]
+
+
+class FakeApi:
+    """Objects by plural and name, and every write in ``writes``."""
+
+    def __init__(self) -> None:
+        self.version = 10
+        self.objects: dict[tuple[str, str], Raw] = {}
+        self.writes: list[str] = []
+        self.refuse: dict[str, OctoError] = {}
+
+    def put(self, resource: Resource, raw: Raw) -> Raw:
+        self.version += 1
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[(resource.plural, raw["metadata"]["name"])] = raw
+        return raw
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Raw:
+        try:
+            return self.objects[(resource.plural, name)]
+        except KeyError:
+            raise NotFoundError(name) from None
+
+    async def list_page(self, resource: Resource, namespace: str | None, **query: Any) -> Raw:
+        items = [raw for (plural, _), raw in sorted(self.objects.items()) if plural == resource.plural]
+        selector = query.get("label_selector", "")
+        if "=" in selector:
+            key, value = selector.split("=")
+            items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) == value]
+        return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
+
+    async def create(self, resource: Resource, namespace: str | None, body: Raw) -> Raw:
+        await self._write("create", resource)
+        name = body["metadata"]["name"]
+        if (resource.plural, name) in self.objects:
+            raise AlreadyExistsError(name)
+        meta = {**body["metadata"], "uid": f"uid-{name}", "creationTimestamp": rfc3339(at(0))}
+        return self.put(resource, {**body, "metadata": meta})
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, body: Raw, *, subresource: str | None = None
+    ) -> Raw:
+        await self._write("patch", resource, subresource)
+        known = await self.get(resource, namespace, name)
+        wanted = body.get("metadata", {}).get("resourceVersion")
+        if wanted is not None and wanted != known["metadata"]["resourceVersion"]:
+            raise ConflictError(name)
+        return self.put(resource, merged(known, body))
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, **options: Any) -> None:
+        await self._write("delete", resource)
+        known = await self.get(resource, namespace, name)
+        if options.get("uid") not in (None, known["metadata"]["uid"]):
+            raise ConflictError(name)
+        if resource is JOBS:
+            known["metadata"]["deletionTimestamp"] = rfc3339(at(0))
+            self.put(resource, known)
+        else:
+            del self.objects[(resource.plural, name)]
+
+    async def _write(self, verb: str, resource: Resource, subresource: str | None = None) -> None:
+        what = f"{verb} {resource.plural}" + (f"/{subresource}" if subresource else "")
+        self.writes.append(what)
+        # An answer takes a moment, in which others get on with theirs.
+        await asyncio.sleep(0)
+        if what in self.refuse:
+            raise self.refuse[what]

@@ -1,0 +1,369 @@
+"""The shell around ``decide``, on a fake API: what it writes, how often, and what it does when refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any, cast
+
+import pytest
+
+from octo_controller.engine.queue import RetryLaterError
+from octo_controller.metrics import Metrics
+from octo_controller.reconcile.act import Actor
+from octo_controller.reconcile.loop import Reconciler
+from octo_controller.reconcile.manifest import PodSettings
+from octo_controller.reconcile.model import REPLACED_BY
+from octo_controller.reconcile.patches import merge_patch
+from octo_controller.reconcile.world import Key, Kind, World
+from octo_core.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, OctoError
+from octo_core.domain.model import rfc3339
+from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ATTEMPT
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
+from tests.unit.octo_controller.builders import CANCEL, POLICY, at
+from tests.unit.octo_controller.fake_api import FakeApi
+from tests.unit.octo_controller.reconcile.merging import merged
+
+Raw = dict[str, Any]
+
+
+class Queue:
+    """Remembers who is to be visited."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+
+    def add(self, key: Key) -> None:
+        if key not in self.keys:
+            self.keys.append(key)
+
+    def add_after(self, key: Key, delay: float) -> None:
+        self.add(key)
+
+    def forget(self, key: Key) -> None:
+        if key in self.keys:
+            self.keys.remove(key)
+
+
+class Mirror:
+    """Has everything, or nothing."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.deleted: list[str] = []
+
+    def offer(self, raw: Raw) -> None: ...
+
+    def gone(self, uid: str) -> None:
+        self.deleted.append(uid)
+
+    def holds(self, uid: str, version: str) -> bool:
+        return self.up
+
+
+class Rig:
+    """A controller without watch, mirror and time: the test is all three."""
+
+    def __init__(self) -> None:
+        self.api, self.queue, self.mirror = FakeApi(), Queue(), Mirror()
+        self.world = World(self.queue, self.mirror)
+        self.actor = Actor(cast(KubeClient, self.api), self.world, namespace="octo", pods=PodSettings(image="w"))
+        self.seconds = 1.0
+        self.metrics = Metrics()
+        self.reconciler = Reconciler(self.world, self.actor, policy=POLICY, clock=self.now, metrics=self.metrics)
+
+    def now(self) -> datetime:
+        return at(self.seconds)
+
+    def provider(self, name: str = "bank", **spec: Any) -> None:
+        meta = {"namespace": "octo", "name": name, "uid": f"uid-{name}", "generation": 1}
+        meta["creationTimestamp"] = rfc3339(at(-50))
+        spec = spec or {"container": {"image": "mine"}}
+        self.world.saw(Kind.PROVIDER, self.api.put(OCTOPROVIDERS, {"metadata": meta, "spec": spec}))
+
+    def job(self, name: str, *, finalizers: tuple[str, ...] = (ARCHIVE_FINALIZER,), **spec: Any) -> None:
+        meta = {
+            "namespace": "octo",
+            "name": name,
+            "uid": f"uid-{name}",
+            "generation": 1,
+            "creationTimestamp": rfc3339(at(0)),
+            "finalizers": list(finalizers),
+        }
+        raw = {"metadata": meta, "spec": {"providerRef": {"name": "bank"}, **spec}}
+        self.world.saw(Kind.JOB, self.api.put(OCTOJOBS, raw))
+
+    async def visit(self, name: str) -> float | None:
+        return await self.reconciler.visit((Kind.JOB, name))
+
+    def status(self, name: str) -> Raw:
+        return cast(Raw, self.api.objects[("octojobs", name)].get("status", {}))
+
+    def child_is(self, name: str, **status: Any) -> None:
+        """The Job controller writes a Job's status, and the watch tells."""
+        raw = self.api.put(JOBS, merged(self.api.objects[("jobs", name)], {"status": status}))
+        self.world.saw(Kind.CHILD, raw)
+
+    def pod_ended(self, child: str, exit_code: int, message: str = "") -> None:
+        state = {"terminated": {"exitCode": exit_code, "message": message}}
+        meta = {"name": f"{child}-x", "uid": "p", "creationTimestamp": rfc3339(at(0))}
+        meta["labels"] = {"batch.kubernetes.io/job-name": child}  # type: ignore[assignment]
+        status = {"phase": "Failed" if exit_code else "Succeeded"}
+        status["containerStatuses"] = [{"name": "worker", "state": state}]  # type: ignore[assignment]
+        self.api.put(PODS, {"metadata": meta, "status": status})
+
+
+@pytest.fixture
+def rig() -> Rig:
+    made = Rig()
+    made.provider()
+    return made
+
+
+async def to_its_end(rig: Rig, name: str, exit_code: int = 0) -> None:
+    await rig.visit(name)
+    rig.child_is(f"{name}-1", active=1, ready=1, startTime=rfc3339(at(2)))
+    await rig.visit(name)
+    outcome = {"reason": "Completed", "progress": {"filesDone": 3, "summary": "3/3"}}
+    rig.pod_ended(f"{name}-1", exit_code, json.dumps(outcome) if exit_code == 0 else "")
+    kind = "Failed" if exit_code else "Complete"
+    rig.child_is(f"{name}-1", active=0, ready=0, conditions=[{"type": kind, "status": "True"}])
+    await rig.visit(name)
+
+
+async def test_a_run_costs_five_writes(rig: Rig) -> None:
+    rig.job("run")
+    await to_its_end(rig, "run")
+    for _ in range(3):
+        await rig.visit("run")
+    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 4]
+    status = rig.status("run")
+    assert status["state"] == "Succeeded"
+    assert status["attempts"][0]["jobUID"] == "uid-run-1"
+    assert status["progress"]["summary"] == "3/3"
+    assert rig.actor.counters.writes == 5
+
+
+async def test_progress_written_by_the_api_is_not_touched_on_the_way(rig: Rig) -> None:
+    rig.job("run")
+    await rig.visit("run")
+    raw = merged(rig.api.objects[("octojobs", "run")], {"status": {"progress": {"filesDone": 1, "summary": "1/3"}}})
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, raw))
+    rig.child_is("run-1", active=1, ready=1)
+    await rig.visit("run")
+    assert rig.status("run")["progress"]["summary"] == "1/3"
+    assert rig.status("run")["state"] == "Running"
+
+
+async def test_a_status_decided_on_an_older_version_is_not_written(rig: Rig) -> None:
+    rig.job("run")
+    rig.api.put(OCTOJOBS, merged(rig.api.objects[("octojobs", "run")], {"spec": {"cancel": CANCEL}}))
+    with pytest.raises(RetryLaterError):
+        await rig.visit("run")
+    assert rig.status("run") == {}
+    rig.world.saw(Kind.JOB, rig.api.objects[("octojobs", "run")])
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Cancelling"
+    assert [write for write in rig.api.writes if write == "create jobs"] == ["create jobs"]
+
+
+async def test_invariant_1_a_job_that_is_there_and_ours_is_adopted(rig: Rig) -> None:
+    rig.job("run")
+    owner = {"controller": True, "name": "run", "uid": "uid-run"}
+    meta = {"name": "run-1", "uid": "made-before", "creationTimestamp": rfc3339(at(0)), "ownerReferences": [owner]}
+    rig.api.put(JOBS, {"metadata": {**meta, "labels": {LABEL_ATTEMPT: "1"}}})
+    await rig.visit("run")
+    assert rig.status("run")["attempts"][0]["jobUID"] == "made-before"
+
+
+async def test_invariant_1_a_job_of_someone_else_fails_the_run_with_a_clear_word(rig: Rig) -> None:
+    rig.job("run")
+    rig.api.put(JOBS, {"metadata": {"name": "run-1", "uid": "x", "creationTimestamp": rfc3339(at(0))}})
+    await rig.visit("run")
+    failure = rig.status("run")["failure"]
+    assert (failure["category"], failure["reason"]) == ("Config", "NameTaken")
+    assert "'run-1'" in failure["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (InvalidError("spec.template: bad"), "Failed", "JobRejected"),
+        (ForbiddenError("quota"), "Retrying", "JobForbidden"),
+    ],
+)
+async def test_a_job_that_is_refused_is_an_attempt_that_failed(
+    rig: Rig, error: OctoError, state: str, reason: str
+) -> None:
+    rig.job("run")
+    rig.api.refuse["create jobs"] = error
+    await rig.visit("run")
+    assert rig.status("run")["state"] == state
+    assert rig.status("run")["attempts"][0]["reason"] == reason
+
+
+@pytest.mark.parametrize("error", [ClusterUnavailableError("503"), ConflictError("changed")])
+async def test_a_passing_failure_is_tried_again_and_nothing_is_doubled(rig: Rig, error: OctoError) -> None:
+    rig.job("run")
+    rig.api.refuse["patch octojobs/status"] = error
+    with pytest.raises(RetryLaterError):
+        await rig.visit("run")
+    rig.api.refuse.clear()
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Starting"
+    assert rig.api.writes.count("create jobs") == 1
+
+
+async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) -> None:
+    rig.job("run")
+    await rig.visit("run")
+    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")  # the watch lost sight of it, but it is there
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Starting"
+    del rig.api.objects[("jobs", "run-1")]
+    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
+    await rig.visit("run")
+    assert rig.status("run")["attempts"][0]["reason"] == "JobLost"
+    assert rig.api.writes.count("create jobs") == 1
+
+
+async def test_two_of_one_key_visited_at_the_same_time_do_not_both_go(rig: Rig) -> None:
+    for name in ("a", "b", "c"):
+        rig.job(name)
+    await asyncio.gather(*(rig.visit(name) for name in ("c", "b", "a")))
+    assert rig.api.writes.count("create jobs") == 1
+    assert rig.status("a")["state"] == "Starting"
+    assert [rig.status(name).get("queuePosition") for name in ("b", "c")] == [2, 3]
+
+
+async def test_the_end_of_a_run_wakes_those_that_wait(rig: Rig) -> None:
+    for name in ("a", "b"):
+        rig.job(name)
+        await rig.visit(name)
+    rig.queue.keys.clear()
+    await to_its_end(rig, "a")
+    assert (Kind.JOB, "b") in rig.queue.keys
+    await rig.visit("b")
+    assert rig.status("b")["state"] == "Starting"
+    assert "queuePosition" not in rig.status("b")
+
+
+async def test_a_restart_knows_who_is_active(rig: Rig) -> None:
+    rig.job("b")
+    await rig.visit("b")
+    rig.api.objects[("octojobs", "b")].pop("status")  # killed between the Job and the status
+    again = Rig()
+    again.api.objects, again.api.version = rig.api.objects, rig.api.version
+    for (plural, _), raw in list(rig.api.objects.items()):
+        kind = {"octojobs": Kind.JOB, "octoproviders": Kind.PROVIDER, "jobs": Kind.CHILD}[plural]
+        again.world.saw(kind, raw)
+    again.job("a")  # first in line by name, but the other is active
+    await again.visit("a")
+    assert again.status("a")["state"] == "Queued"
+    await again.visit("b")
+    assert again.status("b")["attempts"][0]["jobUID"] == "uid-b-1"
+
+
+async def test_runs_of_two_providers_that_share_a_key_share_the_slot(rig: Rig) -> None:
+    rig.provider("other", container={"image": "x"}, jobDefaults={"concurrency": {"key": "bank"}})
+    rig.job("a")
+    rig.job("b", providerRef={"name": "other"})
+    rig.job("c", concurrency={"key": "bank"}, providerRef={"name": "other"})
+    for name in ("a", "b", "c"):
+        await rig.visit(name)
+    assert [rig.status(name)["state"] for name in ("a", "b", "c")] == ["Starting", "Queued", "Queued"]
+
+
+async def test_replace_cancels_the_active_run_and_follows_it(rig: Rig) -> None:
+    rig.job("a")
+    await rig.visit("a")
+    rig.job("b", concurrency={"policy": "Replace"})
+    await rig.visit("b")
+    assert rig.api.objects[("octojobs", "a")]["spec"]["cancel"]["requestedBy"] == REPLACED_BY
+    await rig.visit("a")
+    assert rig.status("a")["state"] == "Cancelling"
+    del rig.api.objects[("jobs", "a-1")]
+    rig.world.gone(Kind.CHILD, "a-1", "uid-a-1")
+    await rig.visit("a")
+    await rig.visit("b")
+    assert (rig.status("a")["state"], rig.status("b")["state"]) == ("Cancelled", "Starting")
+
+
+async def test_a_run_waits_for_its_provider_and_goes_on_when_it_comes() -> None:
+    rig = Rig()
+    rig.job("run")
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Pending"
+    rig.queue.keys.clear()
+    rig.provider()
+    assert (Kind.JOB, "run") in rig.queue.keys
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Starting"
+
+
+async def test_postgres_down_holds_back_the_archive_and_nothing_else(rig: Rig) -> None:
+    rig.mirror.up = False
+    rig.job("a")
+    rig.job("b")
+    await to_its_end(rig, "a")
+    await rig.visit("a")
+    await rig.visit("b")
+    assert (rig.status("a")["state"], rig.status("b")["state"]) == ("Succeeded", "Starting")
+    archived = [c for c in rig.status("a")["conditions"] if c["type"] == "Archived"]
+    assert archived[0]["status"] == "Unknown"
+
+
+async def test_invariant_6_the_finalizer_is_first_and_last(rig: Rig) -> None:
+    rig.job("run", finalizers=())
+    await rig.visit("run")
+    assert rig.api.writes[:2] == ["patch octojobs", "create jobs"]
+    rig.mirror.up = False
+    stamp = {"metadata": {"deletionTimestamp": rfc3339(at(5))}}
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, merged(rig.api.objects[("octojobs", "run")], stamp)))
+    await rig.visit("run")
+    del rig.api.objects[("jobs", "run-1")]
+    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Cancelled"
+    await rig.visit("run")
+    assert rig.api.objects[("octojobs", "run")]["metadata"]["finalizers"] == [ARCHIVE_FINALIZER]
+    rig.seconds = 606
+    await rig.visit("run")
+    assert rig.api.objects[("octojobs", "run")]["metadata"]["finalizers"] == []
+    assert rig.actor.counters.unarchived == 1
+
+
+async def test_the_provider_says_how_its_runs_went(rig: Rig) -> None:
+    await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+    assert rig.api.objects[("octoproviders", "bank")]["status"]["conditions"][0]["reason"] == "NotRunYet"
+    rig.job("a")
+    await to_its_end(rig, "a", exit_code=31)
+    await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+    status = rig.api.objects[("octoproviders", "bank")]["status"]
+    assert (status["conditions"][0]["status"], status["conditions"][0]["reason"]) == ("False", "HostKey")
+    rig.job("b")
+    rig.seconds = 50
+    await to_its_end(rig, "b")
+    await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+    status = rig.api.objects[("octoproviders", "bank")]["status"]
+    assert (status["conditions"][0]["reason"], status["lastJob"]) == ("LastRunSucceeded", "b")
+    assert status["lastSuccessTime"] == rfc3339(at(50))
+    before = len(rig.api.writes)
+    await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+    assert len(rig.api.writes) == before
+
+
+def test_an_octojob_that_breaks_its_schema_is_left_alone(rig: Rig) -> None:
+    rig.job("bad", retryPolicy={"maxAttempts": "many"})
+    assert rig.world.jobs.get("bad") is None
+
+
+def test_a_merge_patch_has_only_what_differs() -> None:
+    before = {"a": 1, "b": {"x": 1, "y": 2}, "c": [1], "d": 0}
+    after = {"a": 1, "b": {"x": 1}, "c": [1, 2], "e": 5}
+    patch = merge_patch(before, after)
+    assert patch == {"b": {"y": None}, "c": [1, 2], "d": None, "e": 5}
+    assert merged(before, patch) == after
+    assert merge_patch(after, after) == {}
