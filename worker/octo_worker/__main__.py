@@ -1,0 +1,86 @@
+"""Entry point of a run's pod: reads the run document, runs it, leaves the outcome, exits by its category."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from octo_core.domain.failure import Category
+from octo_core.domain.report import Outcome
+from octo_core.domain.run import Run
+from octo_core.domain.status import Progress
+from octo_core.telemetry import configure_logging, log_context
+from octo_worker import outcome
+from octo_worker.failure import Failed
+from octo_worker.hardening import forbid_dumps
+from octo_worker.run import Attempt
+from octo_worker.settings import WorkerSettings
+
+log = logging.getLogger("octo_worker")
+
+
+def main() -> None:
+    """Run the process."""
+    forbid_dumps()
+    settings = WorkerSettings()
+    configure_logging(settings.log_level, service="octo-worker")
+    try:
+        run = _run_document(settings)
+    except Failed as error:
+        log.error(error.detail)
+        sys.exit(_leave(outcome.failed(error, Progress()), settings))
+    with log_context(job=run.job.name, job_uid=run.job.uid, attempt=str(run.job.attempt)):
+        ended = asyncio.run(_stoppable(Attempt(run, settings, lambda: datetime.now(UTC))))
+        sys.exit(_leave(ended, settings))
+
+
+def _run_document(settings: WorkerSettings) -> Run:
+    try:
+        # A controller of a newer version may say more than this worker knows.
+        return Run.model_validate_json(settings.run_file.read_bytes(), extra="ignore")
+    except OSError as error:
+        raise Failed(Category.CONFIG, f"no run document at {settings.run_file}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Failed(Category.CONFIG, f"the run document is not valid: {where}: {first['msg']}") from None
+
+
+async def _stoppable(attempt: Attempt) -> Outcome:
+    """Run the attempt; the first SIGTERM or SIGINT cancels it, later ones do not disturb its cleaning up."""
+    task = asyncio.ensure_future(attempt.run())
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            log.info("told to stop")
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return await task
+
+
+def _leave(ended: Outcome, settings: WorkerSettings) -> int:
+    code = outcome.exit_code(ended)
+    log.info(
+        "run ended",
+        extra={"reason": ended.reason, "category": ended.category, "why": ended.message, "exit_code": code},
+    )
+    try:
+        settings.termination_log.write_bytes(outcome.termination_message(ended))
+    except OSError as error:
+        log.warning("the outcome could not be written", extra={"why": error.strerror})
+    return code
+
+
+if __name__ == "__main__":
+    main()
