@@ -238,6 +238,19 @@ async def test_two_of_one_key_visited_at_the_same_time_do_not_both_go(rig: Rig) 
     assert [rig.status(name).get("queuePosition") for name in ("b", "c")] == [2, 3]
 
 
+async def test_one_that_comes_while_anothers_job_is_being_made_does_not_pass_it(rig: Rig) -> None:
+    rig.job("b")
+    under_way = asyncio.create_task(rig.visit("b"))
+    await asyncio.sleep(0)
+    assert rig.api.writes == ["create jobs"]
+    assert rig.world.children.get("b-1") is None
+    rig.job("a", priority=5)
+    await rig.visit("a")  # runs at once, before the answer to the other's create
+    await under_way
+    assert rig.api.writes.count("create jobs") == 1
+    assert rig.status("a")["state"] == "Queued"
+
+
 async def test_the_end_of_a_run_wakes_those_that_wait(rig: Rig) -> None:
     for name in ("a", "b"):
         rig.job(name)
