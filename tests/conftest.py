@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = [
+    "tests.support.installation",
+    "tests.support.pgp",
+    "tests.support.postgres",
+    "tests.support.s3",
+    "tests.support.sftp",
+]
 
 TIERS = ("unit", "integration", "cluster", "e2e", "chaos")
 

@@ -1,0 +1,98 @@
+"""Any process may be killed at any moment: nothing lost, nothing doubled, nothing stuck."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+
+from tests.support.kubectl import eventually
+from tests.support.release import Release
+from tests.support.remote import Remote
+
+FILES = 8
+SIZE = 24 << 20
+
+
+def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """A run of some seconds, caught after its first object and before its last.
+
+    Returns the provider, the job, and the stored objects with their versions at that moment.
+    """
+    name = f"{what}-{secrets.token_hex(3)}"
+    remote.upload_random(name, files=FILES, size=SIZE)
+    remote.provider(
+        octo,
+        name,
+        jobDefaults={
+            "transfer": {"concurrentFiles": 1},
+            "retryPolicy": {"maxAttempts": 3, "backoffSeconds": 1},
+        },
+    )
+    job = octo.post_job(name)
+    early = eventually(lambda: remote.versions(f"{name}/data/"), within=120, every=0.2, what="the first object")
+    assert len(early) < FILES, "the run was over before the fault; make it longer"
+    return name, job, early
+
+
+def assert_each_object_once(
+    octo: Release, remote: Remote, name: str, job: dict[str, str], early: dict[str, str]
+) -> dict[str, object]:
+    octo.wait_state(job["name"], "Succeeded", within=180)
+    status = octo.assert_agreed(job["name"], job["id"], within=120)
+    stored = remote.versions(f"{name}/data/")
+    assert len(stored) == FILES
+    assert {key: stored[key] for key in early} == early, "an object was written twice"
+    assert remote.digests(f"{name}/data/") == remote.random_digests(name)
+    assert remote.open_uploads() == []
+    rows = octo.files(job["id"])
+    assert Counter(row["sourcePath"] for row in rows) == Counter(remote.random_paths(name))
+    jobs = octo.kubectl.json("get", "jobs", "-l", f"octo.dev/job-name={job['name']}")["items"]
+    assert {item["metadata"]["uid"] for item in jobs} <= {a["jobUID"] for a in status["attempts"]}
+    return status
+
+
+def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
+    name, job, early = begin(octo, remote, "kill-controller")
+    octo.restart("controller")
+    status = assert_each_object_once(octo, remote, name, job, early)
+    assert status["attempt"] == 1, "a restart of the controller must not touch the run"
+
+
+def test_api_killed_mid_run(octo: Release, remote: Remote) -> None:
+    name, job, early = begin(octo, remote, "kill-api")
+    octo.restart("api")
+    status = assert_each_object_once(octo, remote, name, job, early)
+    assert status["attempt"] == 1
+
+
+def test_worker_pod_killed_mid_run(octo: Release, remote: Remote) -> None:
+    name, job, early = begin(octo, remote, "kill-worker")
+    octo.kubectl("delete", "pod", "-l", f"octo.dev/job-name={job['name']}", "--grace-period=0", "--force")
+    status = assert_each_object_once(octo, remote, name, job, early)
+    assert status["attempt"] == 2
+
+
+def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) -> None:
+    name, job, _ = begin(octo, remote, "no-postgres")
+    octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=0")
+    octo.kubectl("wait", "--for=delete", "pod/octo-postgres-0", "--timeout=60s")
+    try:
+        other = f"{name}-kubectl"
+        uid = octo.kubectl.create(
+            {
+                "apiVersion": "octo.dev/v1alpha1",
+                "kind": "OctoJob",
+                "metadata": {"name": other},
+                "spec": {"providerRef": {"name": name}},
+            }
+        )["metadata"]["uid"]
+        octo.wait_state(job["name"], "Succeeded", within=240)
+        octo.wait_state(other, "Succeeded", within=240)
+        refused = octo.request("GET", f"/v1/jobs/{job['id']}")
+        assert (refused.status_code, refused.json()["retryable"]) == (503, True)
+    finally:
+        octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=1")
+        octo.kubectl("rollout", "status", "statefulset/octo-postgres", "--timeout=120s")
+    octo.assert_agreed(job["name"], job["id"], within=120)
+    octo.assert_agreed(other, uid, within=120)
+    assert len(remote.versions(f"{name}/data/")) == FILES

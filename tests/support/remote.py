@@ -1,0 +1,378 @@
+"""The other side, in the cluster: a provider's real SFTP server and a real S3 server, in a namespace of their own."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import minio
+
+from tests.support.kubectl import Kubectl, environment, eventually
+from tests.support.release import PortForward, Release, image_tag
+
+BUCKET = "landing"
+ACCESS_KEY, SECRET_KEY = "octo-e2e-access", "octo-e2e-secret"
+PASSPHRASE = "correct horse battery staple"
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What an upload of all kinds of files should come to."""
+
+    objects: dict[str, bytes]
+    files: int
+    tampered: int
+    signatures: int
+
+
+@dataclass(slots=True)
+class Keys:
+    """Key pairs made for one test session."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls) -> Keys:
+        """Make an SSH key for the user, two host keys, and an OpenPGP key with a passphrase."""
+        keys = cls(Path(tempfile.mkdtemp(prefix="octo-")))
+        for name in ("user", "host", "other"):
+            _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "octo", "-f", str(keys.folder / name))
+        (keys.folder / "gnupg").mkdir(mode=0o700)
+        keys.gpg("--passphrase", PASSPHRASE, "--quick-generate-key", "Octo <octo@example.com>", "rsa2048", "default")
+        return keys
+
+    def gpg(self, *args: str, stdin: bytes = b"") -> bytes:
+        """Run gpg with the session's keyring."""
+        options = ("--batch", "--yes", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--trust-model", "always")
+        return _run("gpg", "--homedir", str(self.folder / "gnupg"), *options, *args, stdin=stdin)
+
+    def private_openpgp_key(self) -> str:
+        """Armored, under its passphrase."""
+        return self.gpg("--passphrase", PASSPHRASE, "--armor", "--export-secret-keys", "octo@example.com").decode()
+
+    def text(self, name: str) -> str:
+        """A key file's content."""
+        return (self.folder / name).read_text()
+
+    def remove(self) -> None:
+        """End the agent and delete everything."""
+        _run("gpgconf", "--homedir", str(self.folder / "gnupg"), "--kill", "all")
+        shutil.rmtree(self.folder)
+
+
+@dataclass(slots=True)
+class Remote:
+    """The servers and what lies on them."""
+
+    kubectl: Kubectl
+    keys: Keys
+    forward: PortForward
+    random: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @staticmethod
+    @functools.cache
+    def image() -> str:
+        """An image that every cluster under test has, with a shell and coreutils."""
+        return f"octo/demo:{image_tag()}"
+
+    # ---- the provider's files ----------------------------------------------------------------------
+
+    def encode(self, path: str, plain: bytes) -> bytes:
+        """The bytes on the server for a file of this name: compressed and encrypted as its endings say."""
+        body = plain
+        if ".gz" in path and ".tar." not in path:
+            body = gzip.compress(body, mtime=0)
+        if path.endswith(".gpg"):
+            body = self.keys.gpg("--recipient", "octo@example.com", "--encrypt", stdin=body)
+        return body
+
+    def upload(self, folder: str, files: dict[str, bytes]) -> None:
+        """Put files below /data/FOLDER, encoded by their names."""
+        self.upload_raw(folder, {path: self.encode(path, plain) for path, plain in files.items()})
+
+    def upload_raw(self, folder: str, files: dict[str, bytes]) -> None:
+        """Put files below /data/FOLDER as they are."""
+        archive = _tar({f"{folder}/{path}": body for path, body in files.items()})
+        _run_kubectl(self.kubectl, archive, "exec", "-i", "deploy/sftp", "--", "tar", "-x", "-f", "-", "-C", "/data")
+
+    def upload_mix(self, folder: str) -> Mix:
+        """Every kind of file that Octo knows, a signature to skip, and a tampered one."""
+        report = b"id,amount\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(20_000))
+        members = {"eu/prices.csv": report[:5_000], "us/prices.csv": report[:9_000], "readme.txt": b"hello\n"}
+        archive = gzip.compress(_tar(members), mtime=0)
+        tampered = bytearray(self.encode("bad.csv.gz.gpg", report))
+        tampered[len(tampered) // 2] ^= 1
+        self.upload(
+            folder,
+            {
+                "daily/one.csv.gz.gpg": report,
+                "daily/two.csv.gpg": report[:100],
+                "daily/empty.csv.gz.gpg": b"",
+                "trades.xml.gpg": b"<trades/>",
+                "terms.pdf": b"%PDF-1.4 terms",
+                "config.json.gz": b'{"a": 1}',
+                "archive.tar.gz.gpg": archive,
+            },
+        )
+        self.upload_raw(
+            folder,
+            {
+                "plain.tar.gz": archive,
+                "daily/one.csv.gz.gpg.sig": b"signature",
+                "daily/bad.csv.gz.gpg": bytes(tampered),
+            },
+        )
+        objects = {
+            "csv/daily/one.csv": report,
+            "csv/daily/two.csv": report[:100],
+            "csv/daily/empty.csv": b"",
+            "xml/trades.xml": b"<trades/>",
+            "pdf/terms.pdf": b"%PDF-1.4 terms",
+            "json/config.json": b'{"a": 1}',
+        }
+        for stem in ("archive", "plain"):
+            objects[f"csv/{stem}/eu/prices.csv"] = members["eu/prices.csv"]
+            objects[f"csv/{stem}/us/prices.csv"] = members["us/prices.csv"]
+            objects[f"other/{stem}/readme.txt"] = members["readme.txt"]
+        return Mix(objects, files=8, tampered=1, signatures=1)
+
+    def upload_random(self, folder: str, *, files: int, size: int) -> None:
+        """Put encrypted files of incompressible bytes, made on the server; their digests are kept here."""
+        self.kubectl("cp", str(self._public_key()), f"{self._sftp_pod()}:/tmp/public.asc")
+        script = f"""
+            set -e; export GNUPGHOME=/tmp/gnupg-$$; mkdir -m 700 $GNUPGHOME
+            gpg --batch --quiet --import /tmp/public.asc
+            mkdir -p /data/{folder}; cd /data/{folder}
+            for n in $(seq {files}); do
+              head -c {size} /dev/urandom >/tmp/plain
+              echo "big$n.bin $(sha256sum </tmp/plain)"
+              gpg --batch --quiet --trust-model always -z 0 --recipient octo@example.com \\
+                --output big$n.bin.gpg --encrypt /tmp/plain
+            done; rm -rf /tmp/plain $GNUPGHOME"""
+        printed = self.kubectl("exec", "deploy/sftp", "--", "sh", "-c", script, timeout=300)
+        self.random[folder] = {line.split()[0]: line.split()[1] for line in printed.splitlines()}
+
+    def random_paths(self, folder: str) -> list[str]:
+        """Their paths as rows tell them."""
+        return [f"/data/{folder}/{name}.gpg" for name in self.random[folder]]
+
+    def random_digests(self, folder: str) -> dict[str, str]:
+        """SHA-256 of each object that should come of them, by key."""
+        return {f"{folder}/data/other/{name}": digest for name, digest in self.random[folder].items()}
+
+    def _public_key(self) -> Path:
+        path = self.keys.folder / "public.asc"
+        if not path.exists():
+            path.write_bytes(self.keys.gpg("--armor", "--export", "octo@example.com"))
+        return path
+
+    def _sftp_pod(self) -> str:
+        pods = self.kubectl.json("get", "pods", "-l", "app=sftp")["items"]
+        return str(pods[0]["metadata"]["name"])
+
+    # ---- OctoProviders for them ----------------------------------------------------------------------
+
+    def provider_object(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+        """An OctoProvider."""
+        return {"apiVersion": "octo.dev/v1alpha1", "kind": "OctoProvider", "metadata": {"name": name}, "spec": spec}
+
+    def provider(self, octo: Release, name: str, *, host_key: str | None = None, **spec: Any) -> None:
+        """An OctoProvider for the files below /data/NAME, that lands them under the prefix NAME."""
+        host = f"sftp.{self.kubectl.namespace}.svc"
+        key = host_key or self.keys.text("host.pub")
+        secret = {"name": "remote-openpgp"}
+        octo.kubectl.apply(
+            self.provider_object(
+                name,
+                {
+                    "source": {
+                        "sftp": {
+                            "host": host,
+                            "port": 2222,
+                            "username": "octo",
+                            "paths": [f"/data/{name}"],
+                            "credentialsSecretRef": {"name": "remote-sftp"},
+                            "hostKeys": [f"[{host}]:2222 {' '.join(key.split()[:2])}"],
+                        }
+                    },
+                    "decrypt": {
+                        "openpgp": {
+                            "keySecretRef": {**secret, "key": "privateKey"},
+                            "passphraseSecretRef": {**secret, "key": "passphrase"},
+                        }
+                    },
+                    "destination": {
+                        "s3": {
+                            "bucket": BUCKET,
+                            "prefix": name,
+                            "endpoint": f"http://s3.{self.kubectl.namespace}.svc:7070",
+                            "pathStyle": True,
+                            "credentialsSecretRef": {"name": "remote-s3"},
+                        }
+                    },
+                    **spec,
+                },
+            )
+        )
+
+    def other_host_key(self) -> str:
+        """A host key that the server does not have."""
+        return self.keys.text("other.pub")
+
+    # ---- what arrived --------------------------------------------------------------------------------
+
+    def s3(self) -> minio.Minio:
+        """A client of the S3 server."""
+        return minio.Minio(
+            endpoint=f"127.0.0.1:{self.forward.port()}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False
+        )
+
+    def versions(self, prefix: str) -> dict[str, str]:
+        """Each object's key, and what changes when it is written again."""
+        listed = self.s3().list_objects(bucket_name=BUCKET, prefix=prefix, recursive=True)
+        return {str(item.object_name): f"{item.etag} {item.last_modified}" for item in listed}
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Each object's key and content."""
+        return {key: self._read(key) for key in self.versions(prefix)}
+
+    def digests(self, prefix: str) -> dict[str, str]:
+        """Each object's key and SHA-256."""
+        return {key: hashlib.sha256(self._read(key)).hexdigest() for key in self.versions(prefix)}
+
+    def object(self, uri: str) -> bytes:
+        """The object of an ``s3://bucket/key``."""
+        assert uri.startswith(f"s3://{BUCKET}/")
+        return self._read(uri.removeprefix(f"s3://{BUCKET}/"))
+
+    def open_uploads(self) -> list[str]:
+        """Keys of multipart uploads that were neither completed nor aborted."""
+        answer = self.s3()._list_multipart_uploads(bucket_name=BUCKET)
+        return [str(upload.object_name) for upload in answer.result.uploads]
+
+    def _read(self, key: str) -> bytes:
+        answer = self.s3().get_object(bucket_name=BUCKET, object_name=key)
+        try:
+            return bytes(answer.read())
+        finally:
+            answer.close()
+            answer.release_conn()
+
+
+def _run(*command: str, stdin: bytes = b"") -> bytes:
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr.decode(errors='replace')}"
+    return done.stdout
+
+
+def _run_kubectl(kubectl: Kubectl, stdin: bytes, *args: str) -> None:
+    done = subprocess.run(
+        ["kubectl", "-n", kubectl.namespace, *args], env=environment(), input=stdin, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, body in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    return buffer.getvalue()
+
+
+def _server(name: str, command: str, port: int, mount: str) -> list[dict[str, Any]]:
+    labels = {"app": name}
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    container = {
+        "name": name,
+        "image": Remote.image(),
+        "imagePullPolicy": "IfNotPresent",
+        "command": [command],
+        "env": [{"name": "OCTO_S3_BUCKETS", "value": BUCKET}],
+        "ports": [{"containerPort": port}],
+        "securityContext": security,
+        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/data"},
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "keys", "mountPath": mount, "readOnly": True},
+        ],
+    }
+    identity = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {**identity, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [
+            {"name": "data", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "keys", "secret": {"secretName": name, "defaultMode": 0o440}},
+        ],
+    }
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": labels, "ports": [{"port": port}]},
+        },
+    ]
+
+
+def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+@contextmanager
+def remote_servers(octo: Release) -> Iterator[Remote]:
+    """Start both servers and put the credentials for them where Octo's providers look for them."""
+    kubectl = Kubectl(f"{octo.kubectl.namespace}-remote")
+    if kubectl.exists("namespace", kubectl.namespace):
+        kubectl("delete", "namespace", kubectl.namespace, "--timeout=120s")
+    kubectl("create", "namespace", kubectl.namespace)
+    kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    keys = Keys.make()
+    kubectl.apply(
+        _secret("sftp", {"host_key": keys.text("host"), "authorized_keys": keys.text("user.pub")}),
+        _secret("s3", {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}),
+        *_server("sftp", "octo-sftp", 2222, "/etc/octo-sftp"),
+        *_server("s3", "octo-s3", 7070, "/etc/octo-s3"),
+    )
+    octo.kubectl.apply(
+        _secret("remote-sftp", {"privateKey": keys.text("user")}),
+        _secret("remote-openpgp", {"privateKey": keys.private_openpgp_key(), "passphrase": PASSPHRASE}),
+        _secret("remote-s3", {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}),
+    )
+    for name in ("sftp", "s3"):
+        kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
+    remote = Remote(kubectl, keys, PortForward(kubectl, "service/s3", 7070))
+    eventually(lambda: remote.s3().bucket_exists(bucket_name=BUCKET), within=30, what="the bucket")
+    try:
+        yield remote
+    finally:
+        remote.forward.close()
+        keys.remove()
+        kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
