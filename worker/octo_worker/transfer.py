@@ -271,9 +271,7 @@ def unchanged(facts: ObjectFacts, file: RemoteFile) -> bool:
 def _same(facts: ObjectFacts, file: RemoteFile, content: Digest) -> bool:
     """By digest where the object carries one; a multipart object does not, and goes by length and source."""
     known = facts.metadata.get("sha256")
-    if known is not None:
-        return known == content.sha256
-    return facts.size == content.size and unchanged(facts, file)
+    return facts.size == content.size and (unchanged(facts, file) if known is None else known == content.sha256)
 
 
 async def _as_verified(stream: AsyncGenerator[bytes], member: _Verified) -> AsyncGenerator[bytes]:

@@ -29,11 +29,12 @@ from octo_worker.stages.verify import Digest
 
 PART = 8 << 20
 MAX_PARTS = 10_000
-PARTS_IN_FLIGHT = 2
 ABORT_SECONDS = 10.0
+ERRORS = (s3.BaseError, OSError)
+"""What obstore raises; not all of its errors have its own base, `not found` is a FileNotFoundError."""
 _ASSUMED_RATIO = 20
 """What a part's size is chosen for; text seldom compresses better, and what does still fits in ten times less."""
-_CHUNKS_AHEAD = 4
+_CHUNKS_AHEAD = 16
 
 
 class _TakenError(Exception):
@@ -105,7 +106,7 @@ class S3Sink:
         try:
             async for batch in obstore.list(self._store, prefix=prefix or None, chunk_size=1000):
                 found.update(item["path"] for item in batch)
-        except s3.BaseError as error:
+        except ERRORS as error:
             raise self._translated(error, "listing the bucket") from error
         return found
 
@@ -113,9 +114,9 @@ class S3Sink:
         """What is known of an object without reading it; None if there is none."""
         try:
             result = await obstore.get_async(self._store, key, options={"head": True})
-        except (s3.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return None
-        except s3.BaseError as error:
+        except ERRORS as error:
             raise self._translated(error, f"looking up {key}") from error
         return ObjectFacts(result.meta["size"], {str(name): str(value) for name, value in result.attributes.items()})
 
@@ -132,7 +133,7 @@ class S3Sink:
             )
         except s3.AlreadyExistsError:
             return False
-        except s3.BaseError as error:
+        except ERRORS as error:
             # A server may refuse by closing the connection while the body is still on its way, and a
             # repeated request may find what the first one wrote.
             if not overwrite and isinstance(error, s3.GenericError):
@@ -181,6 +182,7 @@ class S3Sink:
     ) -> bool:
         # obstore aborts an upload whose body raises, but leaves it open when its future is cancelled. So the
         # body is fed by a queue, and whatever ends this call early is turned into an error of the body.
+        # One part at a time, see _body; the queue is what keeps the stages before busy meanwhile.
         queue: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_CHUNKS_AHEAD)
         upload = asyncio.ensure_future(
             obstore.put_async(
@@ -190,7 +192,7 @@ class S3Sink:
                 attributes=dict(metadata),
                 use_multipart=True,
                 chunk_size=part,
-                max_concurrency=PARTS_IN_FLIGHT,
+                max_concurrency=1,
             )
         )
         try:
@@ -209,12 +211,12 @@ class S3Sink:
             await _abort(queue, upload)
             if isinstance(error, _TakenError):
                 return False
-            if isinstance(error, s3.BaseError):
+            if isinstance(error, ERRORS):
                 raise self._translated(error, f"writing {key}") from error
             raise
         return True
 
-    def _translated(self, error: s3.BaseError, doing: str) -> Failed:
+    def _translated(self, error: Exception, doing: str) -> Failed:
         text = f"{doing}: {one_line(error)}"
         refused = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "XAdminUserNotFound")
         if isinstance(error, (s3.PermissionDeniedError, s3.UnauthenticatedError)) or any(
@@ -229,6 +231,11 @@ class S3Sink:
 async def _body(queue: asyncio.Queue[bytes | BaseException | None]) -> AsyncIterator[bytes]:
     while (item := await queue.get()) is not None:
         if isinstance(item, BaseException):
+            # S3 may keep an upload that is aborted while a part of it is still on its way. With one part
+            # at a time obstore finishes that part before it takes more bytes: the first of these may fill
+            # a part, and when the second is taken that one is done as well. Neither is ever committed.
+            yield b"\0"
+            yield b"\0"
             raise item
         yield item
 

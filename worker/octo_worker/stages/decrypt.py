@@ -158,9 +158,10 @@ class _Child:
         self.kill()
         if self.process.stdin is not None:
             self.process.stdin.close()
-        await self.process.wait()
+        # Before wait(), which asyncio may not let return while a pipe has unread data.
         while await self.output.read(CHUNK):
             pass
+        await self.process.wait()
         await asyncio.gather(self._status, return_exceptions=True)
 
 

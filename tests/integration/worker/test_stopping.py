@@ -1,0 +1,67 @@
+"""What is left when the worker is told to stop, or is killed, in the middle of a file."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from octo_core.domain.failure import Category
+from tests.integration.worker.conftest import WorkerPod, wait_until
+from tests.integration.worker.samples import noise
+from tests.support.pgp import PgpKey
+from tests.support.sftp import Inbox
+
+SIZE = 300_000_000
+
+
+@pytest.fixture
+def large(inbox: Inbox, pgp_key: PgpKey) -> bytes:
+    """Content of a file that takes seconds to move, encrypted, next to a small one."""
+    content = noise(1, 1 << 20) * (SIZE >> 20)
+    inbox.put("large.csv.gpg", pgp_key.encrypt(content, "-z", "0"))
+    inbox.put("small.csv", b"1,2\n")
+    return content
+
+
+def test_sigterm_leaves_no_object_and_no_open_upload(pod: WorkerPod, large: bytes) -> None:
+    process = pod.start()
+    wait_until(lambda: pod.bucket.open_uploads() and "small.csv" in pod.log())
+    told = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    ended = pod.end(process)
+
+    assert time.monotonic() - told < 10
+    assert (ended.code, ended.outcome.category) == (50, Category.CANCELLED), ended.log
+    assert pod.bucket.open_uploads() == []
+    assert pod.data() == {"csv/small.csv": b"1,2\n"}
+    assert ended.outcome.manifest is not None
+    assert [row.key for row in pod.manifest()] == ["bank/in/data/csv/small.csv"]
+
+
+def test_after_sigkill_a_rerun_stores_everything_once(pod: WorkerPod, large: bytes) -> None:
+    pod.environment["octo-killed"] = "its key ring stays behind, as the volume goes with the pod"
+    process = pod.start()
+    wait_until(lambda: pod.bucket.open_uploads() and "small.csv" in pod.log())
+    process.kill()
+    pod.end(process)
+    assert pod.data() == {"csv/small.csv": b"1,2\n"}
+
+    ended = pod.run(attempt=2)
+    assert ended.code == 0, ended.log
+    assert ended.outcome.progress.summary == "1/1"
+    assert pod.data() == {"csv/small.csv": b"1,2\n", "csv/large.csv": large}
+
+
+def test_a_sink_that_goes_away_ends_the_file_not_the_worker(pod: WorkerPod, large: bytes) -> None:
+
+    process = pod.start()
+    wait_until(lambda: pod.bucket.open_uploads())
+    for upload in pod.bucket.server.client._list_multipart_uploads(pod.bucket.name).uploads:
+        pod.bucket.server.client._abort_multipart_upload(pod.bucket.name, upload.object_name, upload.upload_id)
+    ended = pod.end(process)
+    assert (ended.code, ended.outcome.category) == (21, Category.SINK_UNAVAILABLE), ended.log
+    assert pod.data() == {"csv/small.csv": b"1,2\n"}
+    assert pod.bucket.open_uploads() == []
