@@ -26,7 +26,10 @@ def install_octo(tag: str) -> None:
         run(*command, "--set=postgres.embedded.enabled=true", *sets, "--wait", "--timeout", "5m", timeout=330)
     except DemoError as error:
         pods = run("kubectl", "--namespace", OCTO, "get", "pods")
-        raise DemoError(f"{error}\n{pods}see: kubectl -n {OCTO} describe pods; kubectl -n {OCTO} logs POD") from error
+        hint = f"see: kubectl -n {OCTO} describe pods; kubectl -n {OCTO} logs POD"
+        if "ImagePull" in pods:
+            hint = f"the cluster has no images of the tag {tag}: run `make image`"
+        raise DemoError(f"{error}\n{pods}{hint}") from error
 
 
 def install_provider(material: Material, tag: str) -> None:

@@ -213,11 +213,12 @@ def test_where_postgres_is_has_to_be_said_once(values: tuple[str, ...], message:
 
 
 def test_an_external_database_is_migrated_before_anything_changes(external: list[Object]) -> None:
-    job = of_kind(external, "Job")["octo-migrate-1"]
+    job = of_kind(external, "Job")["octo-migrate"]
     url = of_kind(external, "Secret")["octo-migrate-database"]
     for found in (job, url):
         assert found["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
         assert "hook-succeeded" in found["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+    assert job["spec"]["ttlSecondsAfterFinished"], "a failed one would outlive the release"
     weights = [int(found["metadata"]["annotations"]["helm.sh/hook-weight"]) for found in (url, job)]
     assert weights == sorted(set(weights))
     assert job["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"] == "octo-migrate-database"
@@ -227,7 +228,7 @@ def test_an_external_database_is_migrated_before_anything_changes(external: list
 def test_ones_own_database_secret_is_there_before_the_hook() -> None:
     objects = render("database.existingSecret=db")
     assert "octo-migrate-database" not in of_kind(objects, "Secret")
-    job = of_kind(objects, "Job")["octo-migrate-1"]
+    job = of_kind(objects, "Job")["octo-migrate"]
     assert job["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"] == "db"
 
 
