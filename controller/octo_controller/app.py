@@ -175,7 +175,8 @@ class Controller:
                 swept = await self._resync()
             except OctoError as error:
                 logger.warning("the first list failed: %s", error.detail)
-                await asyncio.sleep(RETRY_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), RETRY_SECONDS)
                 continue
             self._synced = True
             return swept

@@ -83,7 +83,7 @@ class WorkQueue(Generic[K]):
         ]
 
     async def close(self, *, timeout: float) -> bool:
-        """Take no more keys, let what is ready and under way end, then stop. False if time ran out."""
+        """Take no more keys, let what is ready and under way end, then stop. False if that did not happen in time."""
         self._closed = True
         for timer in self._timers.values():
             timer.cancel()
@@ -91,7 +91,7 @@ class WorkQueue(Generic[K]):
         self._again.clear()
         drained = True
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout if self._workers else 0):
                 await self.idle()
         except TimeoutError:
             drained = False

@@ -22,7 +22,6 @@ class Waits:
     """It waits at this place, from 1; ``victims`` are to be cancelled so that its turn comes."""
 
     position: int
-    holders: tuple[str, ...]
     victims: tuple[CancelPeer, ...] = ()
 
 
@@ -49,12 +48,11 @@ def admit(seen: Observed, options: ResolvedOptions) -> Admitted | Waits | Forbid
     ahead = sum(peer.waiting and order(peer.priority, peer.created, peer.uid) < mine for peer in seen.peers)
     if len(active) + ahead < concurrency.max:
         return Admitted()
-    holders = tuple(peer.name for peer in active)
     if concurrency.policy is ConcurrencyPolicy.FORBID:
-        return Forbidden(holders)
+        return Forbidden(tuple(peer.name for peer in active))
     # Only the first in line replaces: whoever is behind it would only end what is about to start.
     replaces = concurrency.policy is ConcurrencyPolicy.REPLACE and ahead == 0
-    return Waits(ahead + 1, holders, _victims(active, concurrency.max) if replaces else ())
+    return Waits(ahead + 1, _victims(active, concurrency.max) if replaces else ())
 
 
 def _victims(active: list[Peer], room: int) -> tuple[CancelPeer, ...]:

@@ -145,7 +145,8 @@ def _start(draft: Draft, options: ResolvedOptions) -> None:
         return
     if isinstance(verdict, Waits):
         draft.actions.extend(verdict.victims)
-        message = f"waits for {', '.join(verdict.holders[:5])}" if verdict.holders else "waits for those ahead"
+        # No names: they change at each turn, and this is written once.
+        message = f"at most {options.concurrency.max} at once with key {options.concurrency_key!r}"
         draft.say(ConditionType.ADMITTED, FALSE, "WaitingForConcurrency", message, steady=True)
         draft.progressing("WaitingForConcurrency", message, steady=True)
         draft.change(queue_position=_coarse(seen.job.status.queue_position, verdict.position))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from octo_core.domain.errors import AlreadyExistsError, ConflictError, NotFoundError, OctoError
+from octo_core.domain.errors import AlreadyExistsError, ClusterUnavailableError, ConflictError, NotFoundError, OctoError
 from octo_core.domain.model import rfc3339
 from octo_core.kube.resources import JOBS, Resource
 from tests.unit.octo_controller.builders import at
@@ -22,6 +22,7 @@ class FakeApi:
         self.objects: dict[tuple[str, str], Raw] = {}
         self.writes: list[str] = []
         self.refuse: dict[str, OctoError] = {}
+        self.refuse_lists = False
 
     def put(self, resource: Resource, raw: Raw) -> Raw:
         self.version += 1
@@ -36,6 +37,8 @@ class FakeApi:
             raise NotFoundError(name) from None
 
     async def list_page(self, resource: Resource, namespace: str | None, **query: Any) -> Raw:
+        if self.refuse_lists:
+            raise ClusterUnavailableError("away")
         items = [raw for (plural, _), raw in sorted(self.objects.items()) if plural == resource.plural]
         selector = query.get("label_selector", "")
         if "=" in selector:

@@ -377,7 +377,7 @@ class TestConcurrency:
     def test_a_run_waits_for_the_active_one_and_says_where_it_stands(self) -> None:
         plan = plan_of(observed(peers=(peer("a", active=True), peer("b"), peer("c", created=at(5)))))
         assert (plan.actions, plan.status.state, plan.status.queue_position) == ((), State.QUEUED, 2)
-        assert "a" in condition(plan.status, ConditionType.ADMITTED).message
+        assert condition(plan.status, ConditionType.ADMITTED).message == "at most 1 at once with key 'bank'"
 
     def test_the_oldest_of_the_highest_priority_goes_first(self) -> None:
         assert plan_of(observed(peers=(peer(),))).status.state is State.QUEUED
