@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
-    "tests.support.installation",
     "tests.support.pgp",
     "tests.support.postgres",
     "tests.support.s3",
     "tests.support.sftp",
+    # After those that it imports, so that their assertions are rewritten.
+    "tests.support.installation",
 ]
 
 TIERS = ("unit", "integration", "cluster", "e2e", "chaos")

@@ -110,8 +110,13 @@ def test_a_wrong_host_key_is_told_apart_and_not_retried(octo: Release, remote: R
     status = octo.assert_agreed(job["name"], job["id"])
     assert status["failure"]["category"] == "HostKey"
     assert status["attempt"] == 1
-    ready = octo.kubectl.json("get", "octoprovider", name)["status"]["conditions"][0]
-    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "HostKey")
+
+    def told() -> bool:
+        ready = octo.kubectl.json("get", "octoprovider", name)["status"]["conditions"][0]
+        assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "HostKey")
+        return True
+
+    eventually(told, within=30)
 
 
 def test_octojob_made_by_kubectl_works_the_same(octo: Release, remote: Remote) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.kubectl import Kubectl, environment
+from tests.support.pgp import PgpKey
 from tests.support.release import Release, helm, installed
 from tests.support.remote import Remote, remote_servers
 
@@ -34,9 +35,9 @@ def octo(cluster: None) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="session")
-def remote(octo: Release) -> Iterator[Remote]:
+def remote(octo: Release, pgp_key: PgpKey) -> Iterator[Remote]:
     """The servers that its providers name."""
-    with remote_servers(octo) as servers:
+    with remote_servers(octo, pgp_key) as servers:
         yield servers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import secrets
@@ -61,7 +62,7 @@ class Release:
     """One installation: its namespace, its REST API with the first API key, and its Postgres."""
 
     kubectl: Kubectl
-    api_key: str
+    api_key: str = field(repr=False)
     forward: PortForward
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
@@ -166,7 +167,7 @@ class Release:
             row, rest = self.row(uid), self.job(uid)
             assert raw["metadata"]["uid"] == uid
             assert row["state"] == rest["state"] == status["state"]
-            assert row["attempt"] == rest["attempt"] == status["attempt"]
+            assert row["attempt"] == rest["attempt"] == status.get("attempt", 0)
             assert row["failure_category"] == status.get("failure", {}).get("category")
             assert (rest.get("failure") or {}).get("category") == status.get("failure", {}).get("category")
             assert row["status"] == status
@@ -197,10 +198,13 @@ def helm(*args: str, timeout: float = 300) -> str:
     return done.stdout
 
 
+@functools.cache
 def image_tag() -> str:
-    """Tag of the images built from this tree."""
-    done = subprocess.run([str(ROOT / "deploy" / "images.sh"), "tag"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """Tag of the images of this tree, which the cluster has from here on. Quick when they are built."""
+    done = subprocess.run(
+        [str(ROOT / "deploy" / "images.sh"), "load"], stdout=subprocess.PIPE, text=True, timeout=1800, check=True
+    )
+    return done.stdout.split()[-1]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
 import io
@@ -19,11 +18,11 @@ from typing import Any
 import minio
 
 from tests.support.kubectl import Kubectl, environment, eventually
+from tests.support.pgp import PgpKey, gpg
 from tests.support.release import PortForward, Release, image_tag
 
 BUCKET = "landing"
 ACCESS_KEY, SECRET_KEY = "octo-e2e-access", "octo-e2e-secret"
-PASSPHRASE = "correct horse battery staple"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +35,23 @@ class Mix:
     signatures: int
 
 
-@dataclass(slots=True)
-class Keys:
-    """Key pairs made for one test session."""
+@dataclass(frozen=True, slots=True)
+class SshKeys:
+    """SSH key pairs made for one test session: of the user, of the server, and of another server."""
 
     folder: Path
 
     @classmethod
-    def make(cls) -> Keys:
-        """Make an SSH key for the user, two host keys, and an OpenPGP key with a passphrase."""
-        keys = cls(Path(tempfile.mkdtemp(prefix="octo-")))
+    def make(cls) -> SshKeys:
+        """Make them."""
+        keys = cls(Path(tempfile.mkdtemp(prefix="octo-ssh-")))
         for name in ("user", "host", "other"):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "octo", "-f", str(keys.folder / name))
-        (keys.folder / "gnupg").mkdir(mode=0o700)
-        keys.gpg("--passphrase", PASSPHRASE, "--quick-generate-key", "Octo <octo@example.com>", "rsa2048", "default")
         return keys
-
-    def gpg(self, *args: str, stdin: bytes = b"") -> bytes:
-        """Run gpg with the session's keyring."""
-        options = ("--batch", "--yes", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--trust-model", "always")
-        return _run("gpg", "--homedir", str(self.folder / "gnupg"), *options, *args, stdin=stdin)
-
-    def private_openpgp_key(self) -> str:
-        """Armored, under its passphrase."""
-        return self.gpg("--passphrase", PASSPHRASE, "--armor", "--export-secret-keys", "octo@example.com").decode()
 
     def text(self, name: str) -> str:
         """A key file's content."""
         return (self.folder / name).read_text()
-
-    def remove(self) -> None:
-        """End the agent and delete everything."""
-        _run("gpgconf", "--homedir", str(self.folder / "gnupg"), "--kill", "all")
-        shutil.rmtree(self.folder)
 
 
 @dataclass(slots=True)
@@ -76,12 +59,12 @@ class Remote:
     """The servers and what lies on them."""
 
     kubectl: Kubectl
-    keys: Keys
+    keys: SshKeys
+    pgp: PgpKey
     forward: PortForward
     random: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @staticmethod
-    @functools.cache
     def image() -> str:
         """An image that every cluster under test has, with a shell and coreutils."""
         return f"octo/demo:{image_tag()}"
@@ -94,7 +77,7 @@ class Remote:
         if ".gz" in path and ".tar." not in path:
             body = gzip.compress(body, mtime=0)
         if path.endswith(".gpg"):
-            body = self.keys.gpg("--recipient", "octo@example.com", "--encrypt", stdin=body)
+            body = self.pgp.encrypt(body)
         return body
 
     def upload(self, folder: str, files: dict[str, bytes]) -> None:
@@ -157,7 +140,7 @@ class Remote:
             for n in $(seq {files}); do
               head -c {size} /dev/urandom >/tmp/plain
               echo "big$n.bin $(sha256sum </tmp/plain)"
-              gpg --batch --quiet --trust-model always -z 0 --recipient octo@example.com \\
+              gpg --batch --quiet --trust-model always -z 0 --recipient {self.pgp.user} \\
                 --output big$n.bin.gpg --encrypt /tmp/plain
             done; rm -rf /tmp/plain $GNUPGHOME"""
         printed = self.kubectl("exec", "deploy/sftp", "--", "sh", "-c", script, timeout=300)
@@ -174,7 +157,7 @@ class Remote:
     def _public_key(self) -> Path:
         path = self.keys.folder / "public.asc"
         if not path.exists():
-            path.write_bytes(self.keys.gpg("--armor", "--export", "octo@example.com"))
+            path.write_bytes(gpg(self.pgp.home, b"", "--armor", "--export", self.pgp.user))
         return path
 
     def _sftp_pod(self) -> str:
@@ -259,7 +242,7 @@ class Remote:
     def open_uploads(self) -> list[str]:
         """Keys of multipart uploads that were neither completed nor aborted."""
         answer = self.s3()._list_multipart_uploads(bucket_name=BUCKET)
-        return [str(upload.object_name) for upload in answer.result.uploads]
+        return [str(upload.object_name) for upload in answer.uploads]
 
     def _read(self, key: str) -> bytes:
         answer = self.s3().get_object(bucket_name=BUCKET, object_name=key)
@@ -347,14 +330,14 @@ def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def remote_servers(octo: Release) -> Iterator[Remote]:
+def remote_servers(octo: Release, pgp: PgpKey) -> Iterator[Remote]:
     """Start both servers and put the credentials for them where Octo's providers look for them."""
     kubectl = Kubectl(f"{octo.kubectl.namespace}-remote")
     if kubectl.exists("namespace", kubectl.namespace):
         kubectl("delete", "namespace", kubectl.namespace, "--timeout=120s")
     kubectl("create", "namespace", kubectl.namespace)
     kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
-    keys = Keys.make()
+    keys = SshKeys.make()
     kubectl.apply(
         _secret("sftp", {"host_key": keys.text("host"), "authorized_keys": keys.text("user.pub")}),
         _secret("s3", {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}),
@@ -363,16 +346,16 @@ def remote_servers(octo: Release) -> Iterator[Remote]:
     )
     octo.kubectl.apply(
         _secret("remote-sftp", {"privateKey": keys.text("user")}),
-        _secret("remote-openpgp", {"privateKey": keys.private_openpgp_key(), "passphrase": PASSPHRASE}),
+        _secret("remote-openpgp", {"privateKey": pgp.private.decode(), "passphrase": pgp.passphrase}),
         _secret("remote-s3", {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}),
     )
     for name in ("sftp", "s3"):
         kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
-    remote = Remote(kubectl, keys, PortForward(kubectl, "service/s3", 7070))
+    remote = Remote(kubectl, keys, pgp, PortForward(kubectl, "service/s3", 7070))
     eventually(lambda: remote.s3().bucket_exists(bucket_name=BUCKET), within=30, what="the bucket")
     try:
         yield remote
     finally:
         remote.forward.close()
-        keys.remove()
+        shutil.rmtree(keys.folder)
         kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
