@@ -279,7 +279,7 @@ def test_wrong_s3_credentials_and_bucket(pod: WorkerPod, inbox: Inbox) -> None:
 def test_reports_rows_and_progress(pod: WorkerPod, inbox: Inbox, receiver: Receiver) -> None:
     for number in range(600):
         inbox.put(f"{number}.csv", str(number).encode())
-    receiver.refusals = 2
+    receiver.refusals = 1
     pod.environment["OCTO_REPORT_FLUSH_SECONDS"] = "20"
     pod.document["reportUrl"] = receiver.url
 

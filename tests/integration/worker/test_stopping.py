@@ -13,7 +13,7 @@ from tests.integration.worker.samples import noise
 from tests.support.pgp import PgpKey
 from tests.support.sftp import Inbox
 
-SIZE = 300_000_000
+SIZE = 200_000_000
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_sigterm_leaves_no_object_and_no_open_upload(pod: WorkerPod, large: byte
 
 
 def test_after_sigkill_a_rerun_stores_everything_once(pod: WorkerPod, large: bytes) -> None:
-    pod.environment["octo-killed"] = "its key ring stays behind, as the volume goes with the pod"
+    pod.killed = True
     process = pod.start()
     wait_until(lambda: pod.bucket.open_uploads() and "small.csv" in pod.log())
     process.kill()
