@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from tests.support.kubectl import ROOT, Kubectl
 
 CLUSTER = str(ROOT / "deploy" / "cluster.sh")

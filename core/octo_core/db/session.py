@@ -15,6 +15,11 @@ from octo_core.settings import DatabaseSettings
 
 __all__ = ["AsyncSession", "Database"]
 
+# Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), retry.
+_PASSING = ("08", "53", "57", "40")
+# At an installation's start, until the migration has run.
+_UNDEFINED_TABLE = "42P01"
+
 
 class Database:
     """Sessions on one Postgres. Connections are made when first needed, so Postgres may be down at start."""
@@ -40,7 +45,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end, rolled back on any error.
 
-        Raises DatabaseUnavailableError when Postgres is away, overloaded or cancels the statement.
+        Raises DatabaseUnavailableError when Postgres is away, overloaded, cancels the statement, or has no schema yet.
         """
         try:
             async with self._sessions.begin() as session:
@@ -48,9 +53,11 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError, OSError) as error:
             raise DatabaseUnavailableError(f"Postgres did not answer: {type(error).__name__}") from error
         except DBAPIError as error:
-            # 57: operator intervention (shutdown, statement timeout); 53: resources; 08: connection; 40: retry.
-            if error.connection_invalidated or sqlstate(error)[:2] in ("57", "53", "08", "40"):
-                raise DatabaseUnavailableError(f"Postgres did not answer: {sqlstate(error)}") from error
+            state = sqlstate(error)
+            if state == _UNDEFINED_TABLE:
+                raise DatabaseUnavailableError("the schema is missing: run `octo-api migrate`") from error
+            if error.connection_invalidated or state[:2] in _PASSING:
+                raise DatabaseUnavailableError(f"Postgres did not answer: {state}") from error
             raise
 
     async def ready(self) -> None:
