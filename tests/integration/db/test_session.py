@@ -1,0 +1,43 @@
+"""What a caller learns when Postgres cannot serve it."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from octo_core.db.projection import live_uids
+from octo_core.db.session import Database
+from octo_core.domain.errors import DatabaseUnavailableError
+from octo_core.settings import DatabaseSettings
+from tests.support.postgres import PostgresServer, free_port
+
+
+async def test_a_database_without_the_schema_is_one_to_wait_for(postgres: PostgresServer) -> None:
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    await connection.execute("CREATE DATABASE bare")
+    await connection.close()
+    database = Database(DatabaseSettings(database_url=SecretStr(postgres.url("bare"))), application_name="test")
+    with pytest.raises(DatabaseUnavailableError, match="octo-api migrate"):
+        async with database.transaction() as session:
+            await live_uids(session, "octo")
+    await database.close()
+
+
+async def test_nobody_at_that_port() -> None:
+    url = SecretStr(f"postgresql://octo@127.0.0.1:{free_port()}/octo")
+    database = Database(DatabaseSettings(database_url=url), application_name="test")
+    with pytest.raises(DatabaseUnavailableError):
+        await database.ready()
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long(database_settings: DatabaseSettings) -> None:
+    hasty = database_settings.model_copy(update={"database_statement_timeout_seconds": 0.2})
+    database = Database(hasty, application_name="test")
+    with pytest.raises(DatabaseUnavailableError):
+        async with database.transaction() as session:
+            await session.execute(text("SELECT pg_sleep(5)"))
+    await database.ready()
+    await database.close()
