@@ -25,6 +25,14 @@ class ConnectionLostError(Failed):
         super().__init__(Category.REMOTE_UNAVAILABLE, message)
 
 
+class MalformedError(Failed):
+    """What a file holds is not the gzip or tar that its name says. If it came out of an OpenPGP message, the
+    cause may lie there: gpg gives out plaintext before it knows that the message is whole."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Category.INTEGRITY, message)
+
+
 def one_line(error: BaseException, limit: int = 300) -> str:
     """An error's text for a message: its first line, cut."""
     text = str(error).strip() or type(error).__name__

@@ -25,7 +25,7 @@ from octo_core.domain.model import rfc3339
 from octo_core.domain.report import FileOutcome, FileResult
 from octo_core.domain.run import Run
 from octo_worker import layout
-from octo_worker.failure import ConnectionLostError, Failed
+from octo_worker.failure import ConnectionLostError, Failed, MalformedError
 from octo_worker.layout import NameRefusedError, Shape
 from octo_worker.limits import EntryMeter, ExpansionMeter, MemoryBudget
 from octo_worker.selection import Target
@@ -85,6 +85,8 @@ class Transfers:
                     raise
                 log.warning("trying again after a lost connection", extra={"path": target.file.path, "why": str(error)})
                 await asyncio.sleep(BACKOFF_SECONDS[number - 1])
+            except MalformedError as error:
+                raise await self._cause(target, error) from error
             else:
                 return
 
@@ -211,15 +213,32 @@ class Transfers:
 
     def _opened(self, target: Target, raw: Digest) -> AsyncGenerator[bytes]:
         """The file's content: downloaded, decrypted and inflated, as its name says."""
-        file, how = target.file, target.opening
-        stream = download(self.source, file, raw, self.downloaded)
-        if how.encrypted:
-            if self.ring is None:
-                raise Failed(Category.CONFIG, "the file is encrypted, and the provider has no decrypt.openpgp")
-            stream = self.ring.decrypt(stream, ExpansionMeter(file.stat.size, self.run.unpack))
-        if how.shape in (Shape.GZIP, Shape.TAR_GZ):
-            stream = inflate(stream, ExpansionMeter(file.stat.size, self.run.unpack))
+        stream = self._decrypted(target, raw)
+        if target.opening.shape in (Shape.GZIP, Shape.TAR_GZ):
+            stream = inflate(stream, ExpansionMeter(target.file.stat.size, self.run.unpack))
         return stream
+
+    def _decrypted(self, target: Target, raw: Digest) -> AsyncGenerator[bytes]:
+        stream = download(self.source, target.file, raw, self.downloaded)
+        if not target.opening.encrypted:
+            return stream
+        if self.ring is None:
+            raise Failed(Category.CONFIG, "the file is encrypted, and the provider has no decrypt.openpgp")
+        return self.ring.decrypt(stream, ExpansionMeter(target.file.stat.size, self.run.unpack))
+
+    async def _cause(self, target: Target, error: MalformedError) -> Failed:
+        """The verdict on the message that malformed content came from, if it is the message that is damaged."""
+        if not target.opening.encrypted:
+            return error
+        try:
+            async with aclosing(self._decrypted(target, Digest())) as stream:
+                async for _ in stream:
+                    pass
+        except ConnectionLostError:
+            return error
+        except Failed as verdict:
+            return verdict
+        return error
 
     async def _existing(self, file: RemoteFile, key: str, content: Digest) -> FileOutcome:
         """The key was taken: the same data is as good as stored, and other data must not be lost."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from octo_core.domain.failure import Category
-from octo_worker.failure import Failed
+from octo_worker.failure import Failed, MalformedError
 from octo_worker.layout import NameRefusedError, check_path
 from octo_worker.limits import EntryMeter
 
@@ -76,13 +76,13 @@ class TarReader:
             if header.type == tarfile.DIRTYPE:
                 continue
             if header.type not in _REGULAR or sparse:
-                raise Failed(Category.INTEGRITY, f"archive: {raw!r} is a link or device, not a regular file")
+                raise MalformedError(f"archive: {raw!r} is a link or device, not a regular file")
             try:
                 name = member_name(raw)
             except NameRefusedError as error:
-                raise Failed(Category.INTEGRITY, f"archive: name {raw[:200]!r} refused: {error}") from error
+                raise MalformedError(f"archive: name {raw[:200]!r} refused: {error}") from error
             if name in names:
-                raise Failed(Category.INTEGRITY, f"archive: two members are named {name!r}")
+                raise MalformedError(f"archive: two members are named {name!r}")
             names.add(name)
             self._expect(size)
             yield Member(name, size)
@@ -119,16 +119,16 @@ class TarReader:
         async for chunk in self._stream:
             if chunk:
                 return chunk
-        raise Failed(Category.INTEGRITY, "archive: the data ends before the archive does")
+        raise MalformedError("archive: the data ends before the archive does")
 
 
 def _header(block: bytes) -> tarfile.TarInfo:
     try:
         header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
-        raise Failed(Category.INTEGRITY, f"archive: {error}") from error
+        raise MalformedError(f"archive: {error}") from error
     if header.size < 0:
-        raise Failed(Category.INTEGRITY, "archive: a member's size is negative")
+        raise MalformedError("archive: a member's size is negative")
     return header
 
 
@@ -140,7 +140,7 @@ def _size(extended: str | None, own: int) -> int:
     if extended is None:
         return own
     if not extended.isascii() or not extended.isdigit():
-        raise Failed(Category.INTEGRITY, "archive: a member's size is not a number")
+        raise MalformedError("archive: a member's size is not a number")
     return int(extended)
 
 
@@ -151,12 +151,12 @@ def _pax(body: bytes) -> dict[str, str]:
     while rest.rstrip(b"\0"):
         digits, space, _ = rest.partition(b" ")
         if not space or len(digits) > 8 or not digits.isdigit():
-            raise Failed(Category.INTEGRITY, "archive: an extended header is malformed")
+            raise MalformedError("archive: an extended header is malformed")
         length = int(digits)
         record = rest[len(digits) + 1 : length]
         key, equals, value = record.partition(b"=")
         if length > len(rest) or not record.endswith(b"\n") or not equals:
-            raise Failed(Category.INTEGRITY, "archive: an extended header is malformed")
+            raise MalformedError("archive: an extended header is malformed")
         records[_text(key)] = _text(value[:-1])
         rest = rest[length:]
     return records

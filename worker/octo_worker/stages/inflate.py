@@ -7,8 +7,7 @@ from typing import cast
 
 from isal.isal_zlib import MAX_WBITS, Decompress, IsalError, decompressobj
 
-from octo_core.domain.failure import Category
-from octo_worker.failure import Failed
+from octo_worker.failure import MalformedError
 from octo_worker.limits import ExpansionMeter
 
 STEP = 1 << 20
@@ -33,7 +32,7 @@ async def inflate(stream: AsyncIterator[bytes], meter: ExpansionMeter) -> AsyncG
             try:
                 out = member.decompress(rest, STEP)
             except _ERROR as error:
-                raise Failed(Category.INTEGRITY, f"gzip: {error}") from error
+                raise MalformedError(f"gzip: {error}") from error
             if out:
                 meter.add(len(out))
                 yield out
@@ -42,4 +41,4 @@ async def inflate(stream: AsyncIterator[bytes], meter: ExpansionMeter) -> AsyncG
             else:
                 rest, full = member.unconsumed_tail, len(out) == STEP
     if member is not None or not seen:
-        raise Failed(Category.INTEGRITY, "gzip: the data ends before the stream does")
+        raise MalformedError("gzip: the data ends before the stream does")
