@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.kubectl import eventually
 from tests.support.release import Release
@@ -36,14 +42,13 @@ def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str]
 
 def assert_each_object_once(
     octo: Release, remote: Remote, name: str, job: dict[str, str], early: dict[str, str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     octo.wait_state(job["name"], "Succeeded", within=180)
     status = octo.assert_agreed(job["name"], job["id"], within=120)
     stored = remote.versions(f"{name}/data/")
     assert len(stored) == FILES
     assert {key: stored[key] for key in early} == early, "an object was written twice"
     assert remote.digests(f"{name}/data/") == remote.random_digests(name)
-    assert remote.open_uploads() == []
     rows = octo.files(job["id"])
     assert Counter(row["sourcePath"] for row in rows) == Counter(remote.random_paths(name))
     jobs = octo.kubectl.json("get", "jobs", "-l", f"octo.dev/job-name={job['name']}")["items"]
@@ -56,6 +61,7 @@ def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
     octo.restart("controller")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1, "a restart of the controller must not touch the run"
+    assert remote.open_uploads() == []
 
 
 def test_api_killed_mid_run(octo: Release, remote: Remote) -> None:
@@ -70,6 +76,32 @@ def test_worker_pod_killed_mid_run(octo: Release, remote: Remote) -> None:
     octo.kubectl("delete", "pod", "-l", f"octo.dev/job-name={job['name']}", "--grace-period=0", "--force")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 2
+
+
+def test_worker_process_killed_mid_run(octo: Release, remote: Remote) -> None:
+    name, job, early = begin(octo, remote, "sigkill")
+    (pod,) = octo.pods_of(job["name"])
+    processes = processes_of(pod["metadata"]["uid"], "octo-worker")
+    if not processes:
+        pytest.skip("the pod's processes are not this machine's: the cluster is not the project's own")
+    for pid in processes:
+        os.kill(pid, signal.SIGKILL)
+    status = assert_each_object_once(octo, remote, name, job, early)
+    first = status["attempts"][0]
+    assert (first["exitCode"], status["attempt"]) == (137, 2)
+
+
+def processes_of(pod_uid: str, program: str) -> list[int]:
+    """Processes of a pod on this machine, by its cgroup."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            cgroup, command = (folder / "cgroup").read_text(), (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if pod_uid in cgroup.replace("_", "-") and program.encode() in command:
+            found.append(int(folder.name))
+    return found
 
 
 def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) -> None:
