@@ -61,7 +61,7 @@ def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
     octo.restart("controller")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1, "a restart of the controller must not touch the run"
-    assert remote.open_uploads() == []
+    assert remote.open_uploads(name) == []
 
 
 def test_api_killed_mid_run(octo: Release, remote: Remote) -> None:

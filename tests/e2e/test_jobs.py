@@ -68,7 +68,7 @@ def test_good_files_arrive_whole_and_the_tampered_one_never(
     assert {key: hashlib.sha256(body).hexdigest() for key, body in stored.items()} == {
         f"{name}/data/{key}": hashlib.sha256(body).hexdigest() for key, body in expected.objects.items()
     }
-    assert remote.open_uploads() == []
+    assert remote.open_uploads(name) == []
 
     rows = octo.files(job["id"])
     assert {row["key"]: row["sha256"] for row in rows if row["outcome"] == "Stored"} == {

@@ -239,9 +239,9 @@ class Remote:
         assert uri.startswith(f"s3://{BUCKET}/")
         return self._read(uri.removeprefix(f"s3://{BUCKET}/"))
 
-    def open_uploads(self) -> list[str]:
+    def open_uploads(self, prefix: str) -> list[str]:
         """Keys of multipart uploads that were neither completed nor aborted."""
-        answer = self.s3()._list_multipart_uploads(bucket_name=BUCKET)
+        answer = self.s3()._list_multipart_uploads(bucket_name=BUCKET, prefix=f"{prefix}/")
         return [str(upload.object_name) for upload in answer.uploads]
 
     def _read(self, key: str) -> bytes:

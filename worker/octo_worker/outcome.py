@@ -51,7 +51,7 @@ def concluded(
             progress=progress,
             manifest=manifest,
         )
-    if not progress.files_selected:
+    if not progress.files_selected and manifest is None:
         return Outcome(reason="NoNewFiles", message="every listed file is stored or left out", progress=progress)
     return Outcome(reason="Completed", progress=progress, manifest=manifest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from octo_core.domain.status import ManifestRef, Progress
 from octo_worker import manifest, outcome
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
+from octo_worker.recovery import rows_of_earlier_attempts
 from octo_worker.report import Reporter
 from octo_worker.selection import Plan, Target, make_plan
 from octo_worker.settings import WorkerSettings
@@ -122,7 +123,7 @@ class Attempt:
         source = source_of(run, secrets)
         sink = self._sink = S3Sink(destination, secrets)
         async with AsyncExitStack() as stack:
-            stored = await sink.keys(destination.prefix)
+            stored = await sink.objects(destination.prefix)
             await stack.enter_async_context(source.session())
             plan = await self._plan(source, destination, stored)
             if run.selection.policy is SelectionPolicy.CHANGED_OR_NEW:
@@ -137,6 +138,9 @@ class Attempt:
                 return Outcome(
                     reason="DryRun", message=f"{tally.selected} files would be moved", progress=self._final()
                 )
+            if run.job.attempt > 1:
+                for row in await rows_of_earlier_attempts(sink, run.job, plan.stored, stored):
+                    self._row(row)
             for file, why in plan.refused:
                 self._failed(file, Failed(Category.CONFIG, why))
             ring: KeyRing | None = None
@@ -153,7 +157,7 @@ class Attempt:
             tally.failures, tally.first_message, run.transfer.on_file_error, self._final(), await self._manifest()
         )
 
-    async def _plan(self, source: Source, destination: S3Destination, stored: set[str]) -> Plan:
+    async def _plan(self, source: Source, destination: S3Destination, stored: Container[str]) -> Plan:
         pgp = self._run.decrypt.openpgp.mode if self._run.decrypt else OpenPgpMode.NEVER
         return make_plan(
             [file async for file in source.listing()],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -82,7 +82,7 @@ def wanted(file: RemoteFile, selection: RunSelection, now: datetime) -> bool:
 
 def make_plan(
     listing: Iterable[RemoteFile],
-    stored_keys: set[str],
+    stored_keys: Container[str],
     selection: RunSelection,
     *,
     prefix: str,

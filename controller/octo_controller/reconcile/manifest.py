@@ -56,6 +56,7 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
         uid=job.meta.uid,
         attempt=attempt,
         provider=job.spec.provider_ref.name,
+        created_at=job.meta.creation_timestamp,
     )
     run = resolve_run(identity, job.spec, provider.spec, report_url=pods.report_url)
     return {

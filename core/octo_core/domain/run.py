@@ -17,7 +17,7 @@ from octo_core.domain.job import (
     Transfer,
     Ttl,
 )
-from octo_core.domain.model import Model
+from octo_core.domain.model import Model, Time
 from octo_core.domain.provider import Decrypt, Destination, OctoProviderSpec, Source, Unpack
 from octo_core.domain.selection import SelectionPolicy
 
@@ -42,6 +42,8 @@ class RunIdentity(Model):
     uid: str
     attempt: int
     provider: str
+    created_at: Time
+    """When the OctoJob was made; what an attempt of it stored is younger."""
 
 
 class RunSelection(Model):

@@ -84,9 +84,9 @@ class WorkerPod:
         assert code < 0 or text, log
         return Ended(code, Outcome.model_validate_json(text) if text else Outcome(reason="Killed"), log)
 
-    def run(self, *, attempt: int = 1) -> Ended:
+    def run(self, *, attempt: int = 1, uid: str = "uid-1") -> Ended:
         """Run the worker to its end."""
-        self.document["job"]["attempt"] = attempt
+        self.document["job"] |= {"attempt": attempt, "uid": uid}
         return self.end(self.start())
 
     def log(self) -> str:
@@ -120,7 +120,14 @@ def pod(inbox: Inbox, bucket: Bucket, pgp_key: PgpKey) -> Iterator[WorkerPod]:
     (folder / "m").mkdir()
     (folder / "token").write_text("planted-report-token\n")
     document: dict[str, Any] = {
-        "job": {"namespace": "octo", "name": "nightly", "uid": "uid-1", "attempt": 1, "provider": "bank"},
+        "job": {
+            "namespace": "octo",
+            "name": "nightly",
+            "uid": "uid-1",
+            "attempt": 1,
+            "provider": "bank",
+            "createdAt": "2026-01-02T03:04:05Z",
+        },
         "parameters": {},
         "source": {
             "sftp": {

@@ -74,7 +74,7 @@ def test_stores_every_kind_of_file_byte_for_byte_and_once(pod: WorkerPod, inbox:
     assert pod.bucket.open_uploads() == []
 
     before = pod.bucket.objects()
-    again = pod.run(attempt=2)
+    again = pod.run(attempt=2, uid="uid-2")
     assert (again.code, again.outcome.reason) == (0, "NoNewFiles"), again.log
     assert again.outcome.progress.files_skipped == 10
     assert pod.bucket.objects() == before
@@ -199,7 +199,7 @@ def test_changed_files_are_fetched_again_only_if_asked(pod: WorkerPod, inbox: In
     inbox.put("a.csv", b"new", modified_at=1_700_000_100)
     inbox.put("b.tar", tar({"x.csv": b"new"}), modified_at=1_700_000_100)
 
-    assert pod.run(attempt=2).outcome.reason == "NoNewFiles"
+    assert pod.run(attempt=2, uid="uid-2").outcome.reason == "NoNewFiles"
     pod.document["selection"]["policy"] = "ChangedOrNew"
     ended = pod.run(attempt=3)
     assert (ended.code, ended.outcome.progress.summary, ended.outcome.progress.files_skipped) == (0, "2/2", 1)

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from octo_core.domain.failure import Category
+from octo_core.domain.report import FileOutcome
 from tests.integration.worker.conftest import WorkerPod, wait_until
-from tests.integration.worker.samples import noise
+from tests.integration.worker.samples import noise, tar_gz
 from tests.support.pgp import PgpKey
 from tests.support.sftp import Inbox
 
@@ -53,6 +54,28 @@ def test_after_sigkill_a_rerun_stores_everything_once(pod: WorkerPod, large: byt
     assert ended.code == 0, ended.log
     assert ended.outcome.progress.summary == "1/1"
     assert pod.data() == {"csv/small.csv": b"1,2\n", "csv/large.csv": large}
+    # What the killed attempt stored is told by the next one, which did not select it.
+    assert {(row.key, row.outcome) for row in pod.manifest(attempt=2)} == {
+        ("bank/in/data/csv/small.csv", FileOutcome.ALREADY_STORED),
+        ("bank/in/data/csv/large.csv", FileOutcome.STORED),
+    }
+
+
+def test_rows_of_an_earlier_attempt_are_told_again_with_their_digests(
+    pod: WorkerPod, inbox: Inbox, large: bytes
+) -> None:
+    inbox.put("pack.tar.gz", tar_gz({"a.csv": b"a\n", "b/c.xml": b"<c/>"}))
+    assert pod.run().code == 0
+    first = {(row.source_path, row.member): (row.key, row.size, row.sha256) for row in pod.manifest()}
+    assert len(first) == 4
+    ended = pod.run(attempt=2)
+    assert (ended.code, ended.outcome.reason) == (0, "Completed"), ended.log
+    again = pod.manifest(attempt=2)
+    assert {row.outcome for row in again} == {FileOutcome.ALREADY_STORED}
+    assert {(row.source_path, row.member): (row.key, row.size, row.sha256) for row in again} == first
+
+    ended = pod.run(attempt=2, uid="another")
+    assert (ended.code, ended.outcome.reason) == (0, "NoNewFiles"), "what another run stored is not this one's"
 
 
 def test_a_sink_that_goes_away_ends_the_file_not_the_worker(pod: WorkerPod, large: bytes) -> None:

@@ -11,10 +11,10 @@ write it, which one active run per provider (the default) rules out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
@@ -100,15 +100,24 @@ class S3Sink:
             **options,
         )
 
-    async def keys(self, prefix: str) -> set[str]:
-        """All keys below a prefix, which is made of whole path parts."""
-        found: set[str] = set()
+    async def objects(self, prefix: str) -> dict[str, datetime]:
+        """All keys below a prefix, which is made of whole path parts, and when each was written."""
+        found: dict[str, datetime] = {}
         try:
             async for batch in obstore.list(self._store, prefix=prefix or None, chunk_size=1000):
-                found.update(item["path"] for item in batch)
+                found.update((item["path"], item["last_modified"]) for item in batch)
         except ERRORS as error:
             raise self._translated(error, "listing the bucket") from error
         return found
+
+    async def read(self, key: str) -> AsyncGenerator[bytes]:
+        """An object's content in pieces."""
+        try:
+            result = await obstore.get_async(self._store, key)
+            async for piece in result.stream(min_chunk_size=1 << 20):
+                yield bytes(piece)
+        except ERRORS as error:
+            raise self._translated(error, f"reading {key}") from error
 
     async def facts(self, key: str) -> ObjectFacts | None:
         """What is known of an object without reading it; None if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -62,7 +63,8 @@ def test_selection_of_the_job_replaces_field_by_field() -> None:
 
 
 def test_the_run_document_survives_its_journey() -> None:
-    who = RunIdentity(namespace="octo", name="oj-1", uid="u", attempt=1, provider="bank")
+    made = datetime(2026, 1, 2, tzinfo=UTC)
+    who = RunIdentity(namespace="octo", name="oj-1", uid="u", attempt=1, provider="bank", created_at=made)
     run = resolve_run(who, job(parameters={"day": "2026-01-02"}), provider(), report_url="http://api")
     assert type(run).model_validate_json(run.model_dump_json(by_alias=True)) == run
 
