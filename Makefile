@@ -87,7 +87,7 @@ crds: env ## Write crds/, the chart's copy and the reference page from the model
 
 .PHONY: lock
 lock: $(UV) ## Pin all dependencies anew, by hash
-	@printf 'uv\n' | $(UV) pip compile $(COMPILE) - -o requirements/uv.lock
+	@printf 'uv\n' | $(UV) pip compile $(COMPILE) - -o requirements/bootstrap.lock
 	@for part in api controller worker; do \
 	  $(UV) pip compile $(COMPILE) --no-emit-package octo-core --no-emit-package octo-$$part \
 	    $$part/pyproject.toml -o requirements/$$part.lock; done
@@ -100,13 +100,13 @@ COMPILE := --quiet --universal --generate-hashes --python-version 3.11 --custom-
 .PHONY: env tools helm
 env: $(VENV)/installed
 
-$(UV): requirements/uv.lock
+$(UV): requirements/bootstrap.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "[octo] Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
 	  || { deploy/tools.sh packages && $(PYTHON) -m venv $(VENV); } \
 	  || { echo "[octo] python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@touch $@
 
 $(VENV)/installed: $(UV) requirements/dev.lock $(addsuffix /pyproject.toml,$(PARTS))

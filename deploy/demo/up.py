@@ -6,8 +6,9 @@ from deploy.demo import material as materials
 from deploy.demo.client import OctoClient, api_key, follow
 from deploy.demo.compare import compare
 from deploy.demo.install import image_tag, install_octo, install_provider
-from deploy.demo.manifests import BUCKET, OCTO, S3_PORT, SIDE
+from deploy.demo.manifests import BUCKET, OCTO, SIDE
 from deploy.demo.material import TAMPERED, Material
+from deploy.demo.servers import S3_PORT
 from deploy.demo.shell import KUBECONFIG, REPO, DemoError, Object, check_tools, port_forward, run, say, show
 
 API_PORT = 8080

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import minio
+from deploy.demo.servers import S3_PORT, SFTP_PORT, secret, servers
 
 from tests.support.kubectl import Kubectl, environment, eventually
 from tests.support.pgp import PgpKey, gpg
 from tests.support.release import PortForward, Release, image_tag
+from tests.support.samples import tar
 
 BUCKET = "landing"
 ACCESS_KEY, SECRET_KEY = "octo-e2e-access", "octo-e2e-secret"
@@ -86,14 +86,14 @@ class Remote:
 
     def upload_raw(self, folder: str, files: dict[str, bytes]) -> None:
         """Put files below /data/FOLDER as they are."""
-        archive = _tar({f"{folder}/{path}": body for path, body in files.items()})
+        archive = tar({f"{folder}/{path}": body for path, body in files.items()})
         _run_kubectl(self.kubectl, archive, "exec", "-i", "deploy/sftp", "--", "tar", "-x", "-f", "-", "-C", "/data")
 
     def upload_mix(self, folder: str) -> Mix:
         """Every kind of file that Octo knows, a signature to skip, and a tampered one."""
         report = b"id,amount\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(20_000))
         members = {"eu/prices.csv": report[:5_000], "us/prices.csv": report[:9_000], "readme.txt": b"hello\n"}
-        archive = gzip.compress(_tar(members), mtime=0)
+        archive = gzip.compress(tar(members), mtime=0)
         tampered = bytearray(self.encode("bad.csv.gz.gpg", report))
         tampered[len(tampered) // 2] ^= 1
         self.upload(
@@ -182,11 +182,11 @@ class Remote:
                     "source": {
                         "sftp": {
                             "host": host,
-                            "port": 2222,
+                            "port": SFTP_PORT,
                             "username": "octo",
                             "paths": [f"/data/{name}"],
                             "credentialsSecretRef": {"name": "remote-sftp"},
-                            "hostKeys": [f"[{host}]:2222 {' '.join(key.split()[:2])}"],
+                            "hostKeys": [f"[{host}]:{SFTP_PORT} {' '.join(key.split()[:2])}"],
                         }
                     },
                     "decrypt": {
@@ -199,7 +199,7 @@ class Remote:
                         "s3": {
                             "bucket": BUCKET,
                             "prefix": name,
-                            "endpoint": f"http://s3.{self.kubectl.namespace}.svc:7070",
+                            "endpoint": f"http://s3.{self.kubectl.namespace}.svc:{S3_PORT}",
                             "pathStyle": True,
                             "credentialsSecretRef": {"name": "remote-s3"},
                         }
@@ -266,69 +266,6 @@ def _run_kubectl(kubectl: Kubectl, stdin: bytes, *args: str) -> None:
     assert done.returncode == 0, done.stderr.decode(errors="replace")
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, body in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(body)
-            archive.addfile(info, io.BytesIO(body))
-    return buffer.getvalue()
-
-
-def _server(name: str, command: str, port: int, mount: str) -> list[dict[str, Any]]:
-    labels = {"app": name}
-    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
-    container = {
-        "name": name,
-        "image": Remote.image(),
-        "imagePullPolicy": "IfNotPresent",
-        "command": [command],
-        "env": [{"name": "OCTO_S3_BUCKETS", "value": BUCKET}],
-        "ports": [{"containerPort": port}],
-        "securityContext": security,
-        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
-        "volumeMounts": [
-            {"name": "data", "mountPath": "/data"},
-            {"name": "tmp", "mountPath": "/tmp"},
-            {"name": "keys", "mountPath": mount, "readOnly": True},
-        ],
-    }
-    identity = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
-    pod = {
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 1,
-        "securityContext": {**identity, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-        "volumes": [
-            {"name": "data", "emptyDir": {}},
-            {"name": "tmp", "emptyDir": {}},
-            {"name": "keys", "secret": {"secretName": name, "defaultMode": 0o440}},
-        ],
-    }
-    return [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name},
-            "spec": {
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name},
-            "spec": {"selector": labels, "ports": [{"port": port}]},
-        },
-    ]
-
-
-def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
-
-
 @contextmanager
 def remote_servers(octo: Release, pgp: PgpKey) -> Iterator[Remote]:
     """Start both servers and put the credentials for them where Octo's providers look for them."""
@@ -339,19 +276,24 @@ def remote_servers(octo: Release, pgp: PgpKey) -> Iterator[Remote]:
     kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
     keys = SshKeys.make()
     kubectl.apply(
-        _secret("sftp", {"host_key": keys.text("host"), "authorized_keys": keys.text("user.pub")}),
-        _secret("s3", {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}),
-        *_server("sftp", "octo-sftp", 2222, "/etc/octo-sftp"),
-        *_server("s3", "octo-s3", 7070, "/etc/octo-s3"),
+        *servers(
+            kubectl.namespace,
+            Remote.image(),
+            sftp_keys={"host_key": keys.text("host"), "authorized_keys": keys.text("user.pub")},
+            s3_keys={"access-key": ACCESS_KEY, "secret-key": SECRET_KEY},
+            bucket=BUCKET,
+            generation="1",
+        )
     )
+    space = octo.kubectl.namespace
     octo.kubectl.apply(
-        _secret("remote-sftp", {"privateKey": keys.text("user")}),
-        _secret("remote-openpgp", {"privateKey": pgp.private.decode(), "passphrase": pgp.passphrase}),
-        _secret("remote-s3", {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}),
+        secret(space, "remote-sftp", {"privateKey": keys.text("user")}),
+        secret(space, "remote-openpgp", {"privateKey": pgp.private.decode(), "passphrase": pgp.passphrase}),
+        secret(space, "remote-s3", {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}),
     )
     for name in ("sftp", "s3"):
         kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
-    remote = Remote(kubectl, keys, pgp, PortForward(kubectl, "service/s3", 7070))
+    remote = Remote(kubectl, keys, pgp, PortForward(kubectl, "service/s3", S3_PORT))
     eventually(lambda: remote.s3().bucket_exists(bucket_name=BUCKET), within=30, what="the bucket")
     try:
         yield remote

@@ -12,8 +12,8 @@ import pytest
 from octo_core.domain.failure import Category
 from octo_core.domain.report import FileOutcome
 from tests.integration.worker.conftest import PREFIX, Receiver, WorkerPod
-from tests.integration.worker.samples import csv, flipped, noise, tar, tar_gz, tar_with_link
 from tests.support.pgp import PgpKey, encrypt_symmetric
+from tests.support.samples import csv, flipped, noise, tar, tar_gz, tar_with_link
 from tests.support.sftp import PASSWORD, Inbox
 
 

@@ -10,8 +10,8 @@ import pytest
 from octo_core.domain.failure import Category
 from octo_core.domain.report import FileOutcome
 from tests.integration.worker.conftest import WorkerPod, wait_until
-from tests.integration.worker.samples import noise, tar_gz
 from tests.support.pgp import PgpKey
+from tests.support.samples import noise, tar_gz
 from tests.support.sftp import Inbox
 
 SIZE = 200_000_000
