@@ -1,4 +1,4 @@
-"""The README's commands do what it says, on the installation of the tests instead of the demo's."""
+"""The commands of README and docs do what they say, on the installation of the tests instead of the demo's."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from tests.support.remote import Remote
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+DOCS = [path.read_text() for path in sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return found
 
 
 def test_every_shell_command_runs(octo: Release, remote: Remote) -> None:
     remote.upload("demo", {"one.csv.gz.gpg": b"a,b\n1,2\n"})
     remote.provider(octo, "demo")
-    two_commands, *others = blocks("sh")
+    two_commands, *others = blocks(README, "sh")
     assert [line.split()[:2] for line in two_commands.splitlines()] == [["make", "demo"], ["make", "test"]]
-    script = "\n".join(others)
+    script = "\n".join([*others, *(block for text in DOCS for block in blocks(text, "sh"))])
     assert script.count("kubectl") > 8
     assert script.count("curl") >= 4
     for theirs, ours in (
@@ -48,7 +52,7 @@ def test_every_shell_command_runs(octo: Release, remote: Remote) -> None:
 
 
 def test_its_octoprovider_is_valid(octo: Release) -> None:
-    (provider,) = blocks("yaml")
+    (provider,) = blocks(README, "yaml")
     octo.kubectl("apply", "--dry-run=server", "-f", "-", stdin=provider)
 
 
