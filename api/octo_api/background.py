@@ -10,7 +10,7 @@ from octo_core.domain.errors import OctoError
 
 logger = logging.getLogger(__name__)
 
-_MAX_BACKOFF_SECONDS = 30.0
+_MAX_BACKOFF_SECONDS = 5.0
 
 
 async def repeat(name: str, step: Callable[[], Awaitable[object]], *, every: float) -> None:

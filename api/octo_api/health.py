@@ -16,10 +16,11 @@ _TIMEOUT_SECONDS = 3.0
 class Health:
     """Asks each part at the same time, and waits for none longer than a probe would."""
 
-    def __init__(self, database: Database, kube: KubeClient, *, schema: str) -> None:
+    def __init__(self, database: Database, kube: KubeClient, *, schema: str, first_key: asyncio.Event) -> None:
         self._database = database
         self._kube = kube
         self._schema = schema
+        self._first_key = first_key
 
     async def check(self) -> dict[str, str]:
         """For each part ``ok``, or what is wrong with it."""
@@ -34,6 +35,9 @@ class Health:
             return "Postgres does not answer"
         if found != self._schema:
             return f"the schema is at version {found}, this server needs {self._schema}: run `octo-api migrate`"
+        if not self._first_key.is_set():
+            # Whoever waits for readiness after an install goes on with that key.
+            return "the first API key is not stored yet"
         return OK
 
     async def _check_cluster(self) -> str:

@@ -58,7 +58,8 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         kube = await KubeClient.connect(settings.kubeconfig, timeout=_KUBE_TIMEOUT_SECONDS)
         stack.push_async_callback(kube.close)
         submission = Submission(kube, clock=process.clock)
-        services = _services(process, database, kube, submission)
+        first_key = asyncio.Event()
+        services = _services(process, database, kube, submission, first_key)
         sweeper = Sweeper(
             database,
             submission,
@@ -71,13 +72,20 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
         _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
-        if settings.bootstrap_api_key is not None:
-            text = settings.bootstrap_api_key.get_secret_value()
-            _start(stack, until_done("first API key", lambda: services.auth.put_bootstrap_key(text)))
+        _start(stack, _put_first_key(settings, services.auth, first_key))
         yield
 
 
-def _services(process: Process, database: Database, kube: KubeClient, submission: Submission) -> Services:
+async def _put_first_key(settings: ApiSettings, auth: AuthService, done: asyncio.Event) -> None:
+    if settings.bootstrap_api_key is not None:
+        text = settings.bootstrap_api_key.get_secret_value()
+        await until_done("first API key", lambda: auth.put_bootstrap_key(text))
+    done.set()
+
+
+def _services(
+    process: Process, database: Database, kube: KubeClient, submission: Submission, first_key: asyncio.Event
+) -> Services:
     settings, clock = process.settings, process.clock
     providers = ProviderService(kube)
     return Services(
@@ -106,7 +114,7 @@ def _services(process: Process, database: Database, kube: KubeClient, submission
         ),
         report_authorizer=ReportAuthorizer(kube, clock=clock),
         cursors=CursorCodec(settings.token_signing_key.get_secret_value()),
-        health=Health(database, kube, schema=migrate.head()),
+        health=Health(database, kube, schema=migrate.head(), first_key=first_key),
     )
 
 
