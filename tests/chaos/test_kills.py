@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.kubectl import eventually
-from tests.support.release import Release
+from tests.support.release import Release, sigkill
 from tests.support.remote import Remote
 
 FILES = 8
@@ -58,7 +55,7 @@ def assert_each_object_once(
 
 def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
     name, job, early = begin(octo, remote, "kill-controller")
-    octo.restart("controller")
+    octo.kill("controller")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1, "a restart of the controller must not touch the run"
     assert remote.open_uploads(name) == []
@@ -66,7 +63,7 @@ def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
 
 def test_api_killed_mid_run(octo: Release, remote: Remote) -> None:
     name, job, early = begin(octo, remote, "kill-api")
-    octo.restart("api")
+    octo.kill("api")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1
 
@@ -80,28 +77,11 @@ def test_worker_pod_killed_mid_run(octo: Release, remote: Remote) -> None:
 
 def test_worker_process_killed_mid_run(octo: Release, remote: Remote) -> None:
     name, job, early = begin(octo, remote, "sigkill")
-    (pod,) = octo.pods_of(job["name"])
-    processes = processes_of(pod["metadata"]["uid"], "octo-worker")
-    if not processes:
+    if not sigkill(octo.pods_of(job["name"]), "octo-worker"):
         pytest.skip("the pod's processes are not this machine's: the cluster is not the project's own")
-    for pid in processes:
-        os.kill(pid, signal.SIGKILL)
     status = assert_each_object_once(octo, remote, name, job, early)
     first = status["attempts"][0]
     assert (first["exitCode"], status["attempt"]) == (137, 2)
-
-
-def processes_of(pod_uid: str, program: str) -> list[int]:
-    """Processes of a pod on this machine, by its cgroup."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            cgroup, command = (folder / "cgroup").read_text(), (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if pod_uid in cgroup.replace("_", "-") and program.encode() in command:
-            found.append(int(folder.name))
-    return found
 
 
 def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) -> None:

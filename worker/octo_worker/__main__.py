@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-import sys
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -33,10 +34,10 @@ def main() -> None:
         run = _run_document(settings)
     except Failed as error:
         log.error(error.detail)
-        sys.exit(_leave(outcome.failed(error, Progress()), settings))
+        _leave(outcome.failed(error, Progress()), settings)
     with log_context(job=run.job.name, job_uid=run.job.uid, attempt=str(run.job.attempt)):
         ended = asyncio.run(_stoppable(Attempt(run, settings, lambda: datetime.now(UTC))))
-        sys.exit(_leave(ended, settings))
+        _leave(ended, settings)
 
 
 def _run_document(settings: WorkerSettings) -> Run:
@@ -69,7 +70,7 @@ async def _stoppable(attempt: Attempt) -> Outcome:
     return await task
 
 
-def _leave(ended: Outcome, settings: WorkerSettings) -> int:
+def _leave(ended: Outcome, settings: WorkerSettings) -> NoReturn:
     code = outcome.exit_code(ended)
     log.info(
         "run ended",
@@ -79,7 +80,10 @@ def _leave(ended: Outcome, settings: WorkerSettings) -> int:
         settings.termination_log.write_bytes(outcome.termination_message(ended))
     except OSError as error:
         log.warning("the outcome could not be written", extra={"why": error.strerror})
-    return code
+    logging.shutdown()
+    # Not sys.exit: a thread of the object store's client that calls into Python while the interpreter is torn
+    # down aborts the process now and then (SIGABRT), and the exit code would be lost.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ def test_every_error_of_the_tree_has_a_status() -> None:
     kinds = [errors.OctoError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    for kind in kinds[1:]:
+    # The worker's verdicts never pass through the api.
+    for kind in (kind for kind in kinds[1:] if kind.__module__.startswith(("octo_core.", "octo_api."))):
         error = kind.__new__(kind)
         errors.OctoError.__init__(error, "x")
         if isinstance(error, errors.InvalidError):
