@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.support.kubectl import KUBECONFIG, ROOT, Kubectl, eventually
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 from tests.support.release import image_tag
 
 NAMESPACE = "octo-outside"

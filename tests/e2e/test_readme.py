@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from tests.support.kubectl import ROOT, environment
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.release import Release
 from tests.support.remote import Remote
 

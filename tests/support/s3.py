@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any
 import pytest
 from minio import Minio
 
-from tests.support.postgres import free_port
+from tests.support.ports import free_port, wait_until_listening
 
 ACCESS_KEY = "octotest"
 SECRET_KEY = "planted-s3-secret-key"
@@ -105,15 +103,7 @@ def s3_server() -> Iterator[S3Server]:
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"versitygw did not start: {(folder / 'server.log').read_text()[-2000:]}")
-                time.sleep(0.05)
+        wait_until_listening("versitygw", process, port, folder / "server.log")
         client = Minio(f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
         yield S3Server(port, client)
         client._http.clear()

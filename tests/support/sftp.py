@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import free_port
+from tests.support.ports import free_port, wait_until_listening
 
 USER = "octosftp"
 PASSWORD = "planted-sftp-password"
@@ -117,15 +115,7 @@ Subsystem sftp internal-sftp
     )
     server = SftpServer(port, folder, files, public_key(host), client.read_bytes())
     try:
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"sshd did not start: {server.log()}")
-                time.sleep(0.05)
+        wait_until_listening("sshd", process, port, folder / "sshd.log")
         yield server
     finally:
         process.terminate()

@@ -17,7 +17,8 @@ import pytest
 
 from tests.integration.api.conftest import PEPPER
 from tests.support.fake_kube import FakeKube
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from octo_core.db.projection import live_uids
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.settings import DatabaseSettings
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 
 
 async def test_a_database_without_the_schema_is_one_to_wait_for(postgres: PostgresServer) -> None:
