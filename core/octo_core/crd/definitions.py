@@ -45,6 +45,12 @@ def _job_spec() -> Schema:
             fieldPath=".cancel",
         ),
     ]
+    schema["properties"]["selection"]["x-kubernetes-validations"] = [
+        _rule(
+            "(has(self.files) && size(self.files) > 0) == (has(self.policy) && self.policy == 'Explicit')",
+            "files goes with policy Explicit, and only with it",
+        )
+    ]
     return schema
 
 
@@ -76,6 +82,19 @@ def _provider_spec() -> Schema:
             "decrypt.openpgp needs keySecretRef, or passphraseSecretRef for symmetric messages",
             fieldPath=".decrypt",
         ),
+    ]
+    schema["properties"]["decrypt"]["properties"]["openpgp"]["x-kubernetes-validations"] = [
+        _rule("!self.requireSignature || has(self.signerKeysSecretRef)", "requireSignature needs signerKeysSecretRef")
+    ]
+    schema["properties"]["source"]["properties"]["sftp"]["properties"]["disposition"]["x-kubernetes-validations"] = [
+        _rule("(self.action == 'Move') == has(self.moveTo)", "moveTo goes with action Move, and only with it")
+    ]
+    s3 = schema["properties"]["destination"]["properties"]["s3"]["properties"]
+    s3["serverSideEncryption"]["x-kubernetes-validations"] = [
+        _rule(
+            "self.algorithm == 'aws:kms' || (!has(self.kmsKeyId) && !self.bucketKeyEnabled)",
+            "kmsKeyId and bucketKeyEnabled go with algorithm aws:kms",
+        )
     ]
     prefix = schema["properties"]["destination"]["properties"]["s3"]["properties"]["prefix"]
     prefix["x-kubernetes-validations"] = [

@@ -114,6 +114,7 @@ class JobFileRow(Base):
     sha256: Mapped[str | None]
     category: Mapped[str | None]
     message: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="1", comment="of the file, in that attempt")
     finished_at: Mapped[datetime]
 
 

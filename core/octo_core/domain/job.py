@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from octo_core.domain.failure import RETRYABLE_BY_DEFAULT, Category
 from octo_core.domain.model import Model, Time
-from octo_core.domain.selection import SelectionPolicy
+from octo_core.domain.selection import OverwritePolicy, SelectionPolicy
 
 
 class ConcurrencyPolicy(StrEnum):
@@ -69,7 +69,20 @@ class Transfer(Model):
     """How files are moved."""
 
     on_file_error: OnFileError = OnFileError.FAIL_JOB
-    concurrent_files: int = Field(default=4, ge=1, le=64, description="Files in flight at once in the worker.")
+    concurrent_files: int = Field(default=4, ge=1, le=64, description="Files in flight at once in one worker.")
+    parallelism: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Workers that share one run, as an Indexed Job; each takes the files whose path hashes to it.",
+    )
+    overwrite: OverwritePolicy | None = Field(
+        default=None,
+        description="Default: Never for policy NewOnly, IfChanged for ChangedOrNew and Explicit, Always for All.",
+    )
+    max_attempts_per_file: int = Field(
+        default=3, ge=1, le=10, description="Tries of one file within an attempt, when a connection breaks."
+    )
 
 
 class RunOptions(Model):
@@ -110,7 +123,21 @@ class JobSelection(Model):
     exclude: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None = Field(default=None, max_length=64)
     policy: SelectionPolicy | None = None
     min_age_seconds: int | None = Field(default=None, ge=0, le=86_400)
+    stability_seconds: int | None = Field(default=None, ge=0, le=300)
+    files: tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...] = Field(
+        default=(), max_length=200, description="For policy Explicit: the paths of the files, as they are listed."
+    )
+    modified_after: Time | None = Field(default=None, description="Take only files modified at this time or later.")
+    modified_before: Time | None = Field(default=None, description="Take only files modified before this time.")
+    max_files: int | None = Field(default=None, ge=1)
+    max_bytes: int | None = Field(default=None, ge=1)
     dry_run: bool = Field(default=False, description="List and select, move nothing.")
+
+    @model_validator(mode="after")
+    def _files_are_explicit(self) -> JobSelection:
+        if bool(self.files) != (self.policy is SelectionPolicy.EXPLICIT):
+            raise ValueError("selection.files goes with policy Explicit, and only with it")
+        return self
 
 
 class Cancel(Model):

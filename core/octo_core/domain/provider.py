@@ -30,6 +30,30 @@ class SecretKeyRef(Model):
     key: str = Field(min_length=1, max_length=253, description="Key within the Secret.")
 
 
+class DispositionAction(StrEnum):
+    """What is done with a source file once all of it is stored: left, moved, or deleted."""
+
+    NONE = "None"
+    MOVE = "Move"
+    DELETE = "Delete"
+
+
+class Disposition(Model):
+    """What is done with a source file on the server, only after its objects are visible and while it is unchanged."""
+
+    action: DispositionAction = DispositionAction.NONE
+    move_to: RemotePath | None = Field(
+        default=None,
+        description="For Move: the folder that files go to, under the path they had; on the same file system.",
+    )
+
+    @model_validator(mode="after")
+    def _move_has_a_place(self) -> Disposition:
+        if (self.action is DispositionAction.MOVE) != (self.move_to is not None):
+            raise ValueError("source.sftp.disposition.moveTo goes with action Move, and only with it")
+        return self
+
+
 class SftpSource(Model):
     """An SFTP server and what to take from it."""
 
@@ -44,13 +68,23 @@ class SftpSource(Model):
     )
     exclude: tuple[Glob, ...] = Field(default=(), max_length=64, description="Globs that win over include.")
     credentials_secret_ref: SecretRef = Field(
-        description="Secret with `password`, or `privateKey` and, where the key has one, `passphrase`."
+        description=(
+            "Secret with `password` (also given to keyboard-interactive prompts), or `privateKey` and, where the key "
+            "has them, `passphrase` and `certificate` (OpenSSH)."
+        )
     )
     host_keys: tuple[Annotated[str, Field(min_length=1, max_length=2048)], ...] = Field(
         min_length=1,
         max_length=16,
-        description="known_hosts lines of the server. Required: a key is never trusted on first use.",
+        description=(
+            "known_hosts lines of the server, or its fingerprints as `ssh-keygen -l` shows them (`SHA256:…`). "
+            "Required: a key is never trusted on first use."
+        ),
     )
+    max_connections: int = Field(
+        default=4, ge=1, le=16, description="SSH connections of one worker; more help where the way is long."
+    )
+    disposition: Disposition = Disposition()
 
 
 class Source(Model):
@@ -67,6 +101,13 @@ class OpenPgpMode(StrEnum):
     NEVER = "Never"
 
 
+class OpenPgpKey(Model):
+    """One more private key."""
+
+    key_secret_ref: SecretKeyRef = Field(description="The private key, armored or binary.")
+    passphrase_secret_ref: SecretKeyRef | None = Field(default=None, description="Its passphrase, if it has one.")
+
+
 class OpenPgp(Model):
     """How OpenPGP messages are opened."""
 
@@ -78,6 +119,25 @@ class OpenPgp(Model):
     passphrase_secret_ref: SecretKeyRef | None = Field(
         default=None, description="The key's passphrase, or that of symmetric messages."
     )
+    additional_keys: tuple[OpenPgpKey, ...] = Field(
+        default=(), max_length=8, description="Keys that messages may also be encrypted to, such as rotated ones."
+    )
+    require_signature: bool = Field(
+        default=False,
+        description=(
+            "Refuse a file without a good signature of a signer key: inside the message, or detached beside the file "
+            "as `<file>.sig` or `<file>.asc`."
+        ),
+    )
+    signer_keys_secret_ref: SecretKeyRef | None = Field(
+        default=None, description="The signers' public keys, armored or binary, one after the other."
+    )
+
+    @model_validator(mode="after")
+    def _signers_are_known(self) -> OpenPgp:
+        if self.require_signature and self.signer_keys_secret_ref is None:
+            raise ValueError("decrypt.openpgp.requireSignature needs signerKeysSecretRef")
+        return self
 
 
 class Decrypt(Model):
@@ -96,7 +156,13 @@ class UnpackMode(StrEnum):
 class Unpack(Model):
     """How files are unpacked, and the limits against archive bombs."""
 
-    mode: UnpackMode = Field(default=UnpackMode.AUTO, description="Auto undoes .gz, .tar.gz and .tgz.")
+    mode: UnpackMode = Field(
+        default=UnpackMode.AUTO,
+        description=(
+            "Auto undoes .gz, .bz2, .xz, .zst and .zip, and .tar alone or in any of the first four (.tgz, .tbz2, .txz, "
+            ".tzst). An archive inside an archive is stored as it is."
+        ),
+    )
     max_entries: int = Field(default=10_000, ge=1, le=1_000_000, description="Members of one archive.")
     max_expanded_bytes: int = Field(
         default=1 << 40, ge=1, le=5 << 40, description="Bytes that one source file may expand to."
@@ -107,6 +173,31 @@ class Unpack(Model):
         le=100_000,
         description="Expanded bytes per byte of source file, past the first 64 MiB.",
     )
+    max_depth: int = Field(default=32, ge=1, le=256, description="Folders in the path of a member of an archive.")
+    max_name_bytes: int = Field(default=512, ge=1, le=1024, description="Bytes in the path of a member, as UTF-8.")
+
+
+class SseAlgorithm(StrEnum):
+    """S3's own names."""
+
+    AES256 = "AES256"
+    KMS = "aws:kms"
+
+
+class ServerSideEncryption(Model):
+    """How the object store encrypts what it keeps."""
+
+    algorithm: SseAlgorithm
+    kms_key_id: str | None = Field(
+        default=None, min_length=1, max_length=2048, description="For aws:kms: the key's id or ARN; else the default."
+    )
+    bucket_key_enabled: bool = Field(default=False, description="For aws:kms: use an S3 Bucket Key.")
+
+    @model_validator(mode="after")
+    def _key_is_for_kms(self) -> ServerSideEncryption:
+        if self.algorithm is not SseAlgorithm.KMS and (self.kms_key_id or self.bucket_key_enabled):
+            raise ValueError("serverSideEncryption.kmsKeyId and bucketKeyEnabled go with algorithm aws:kms")
+        return self
 
 
 class S3Destination(Model):
@@ -125,6 +216,9 @@ class S3Destination(Model):
             "Secret with `accessKeyId` and `secretAccessKey` (and `sessionToken`); without it the pod's own "
             "workload identity is used."
         ),
+    )
+    server_side_encryption: ServerSideEncryption | None = Field(
+        default=None, description="Empty leaves it to the bucket's default."
     )
 
     @model_validator(mode="after")
@@ -145,10 +239,25 @@ class ProviderSelection(Model):
 
     policy: SelectionPolicy = Field(
         default=SelectionPolicy.NEW_ONLY,
-        description="NewOnly takes files that are not stored yet; All takes all.",
+        description=(
+            "NewOnly takes files that are not stored yet, ChangedOrNew also those whose size or time differ from what "
+            "was stored, All takes all. Explicit takes what the OctoJob's selection.files names."
+        ),
     )
     min_age_seconds: int = Field(
         default=0, ge=0, le=86_400, description="Leave files younger than this to a later run."
+    )
+    stability_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description="Look at each file again this long after it was listed; one that has changed is left to a later run.",
+    )
+    max_files: int | None = Field(
+        default=None, ge=1, description="Take at most this many files in one run, the oldest first."
+    )
+    max_bytes: int | None = Field(
+        default=None, ge=1, description="Take files up to this many bytes in one run, the oldest first, at least one."
     )
 
 

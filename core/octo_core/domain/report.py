@@ -43,6 +43,7 @@ class FileResult(Model):
     sha256: str | None = Field(default=None, max_length=64, description="Of the object, hex.")
     category: Category | None = None
     message: str | None = Field(default=None, max_length=1024)
+    tries: int = Field(default=1, ge=1, description="How often the file was tried in its attempt.")
     finished_at: Time
 
 
@@ -50,6 +51,7 @@ class Report(Model):
     """Body of ``POST /v1/reports/{uid}``: rows since the last one, and how far the run is."""
 
     attempt: int = Field(ge=1)
+    shard: int = Field(default=0, ge=0, description="Which of the workers that share the attempt this is.")
     progress: Progress
     files: tuple[FileResult, ...] = Field(default=(), max_length=500)
 

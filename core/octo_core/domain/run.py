@@ -26,8 +26,9 @@ T = TypeVar("T")
 RUN_DIR = "/run/octo/run"
 RUN_FILE = f"{RUN_DIR}/run.json"
 SECRETS_DIR = "/run/octo/secrets"
-"""Below it: sftp/{password,privateKey,passphrase}, openpgp/{privateKey,passphrase},
-s3/{accessKeyId,secretAccessKey,sessionToken}; each file is there only if the Secret has it."""
+"""Below it: sftp/{password,privateKey,passphrase,certificate}, openpgp/{privateKey,passphrase,signerKeys},
+openpgp/additional/<n>/{privateKey,passphrase} counted from 0, s3/{accessKeyId,secretAccessKey,sessionToken};
+each file is there only if the Secret has it."""
 TOKEN_FILE = "/run/octo/token/token"  # noqa: S105 - a path, not a token
 MEMORY_DIR = "/run/octo/memory"
 """A small memory-backed volume, the only place where key material may be unwrapped to."""
@@ -55,6 +56,12 @@ class RunSelection(Model):
     policy: SelectionPolicy
     min_age_seconds: int
     dry_run: bool
+    stability_seconds: int = 0
+    files: tuple[str, ...] = ()
+    modified_after: Time | None = None
+    modified_before: Time | None = None
+    max_files: int | None = None
+    max_bytes: int | None = None
 
 
 class Run(Model):
@@ -111,15 +118,23 @@ def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Res
 
 def resolve_selection(selection: JobSelection, provider: OctoProviderSpec) -> RunSelection:
     """The job's choice of files over the provider's."""
-    sftp = provider.source.sftp if provider.source else None
+    sftp, given = provider.source.sftp if provider.source else None, provider.selection
+
+    def pick(own: T | None, default: T) -> T:
+        return own if own is not None else default
+
     return RunSelection(
         paths=selection.paths or (sftp.paths if sftp else ()),
-        include=selection.include if selection.include is not None else (sftp.include if sftp else ()),
-        exclude=selection.exclude if selection.exclude is not None else (sftp.exclude if sftp else ()),
-        policy=selection.policy or provider.selection.policy,
-        min_age_seconds=(
-            selection.min_age_seconds if selection.min_age_seconds is not None else provider.selection.min_age_seconds
-        ),
+        include=pick(selection.include, sftp.include if sftp else ()),
+        exclude=pick(selection.exclude, sftp.exclude if sftp else ()),
+        policy=selection.policy or given.policy,
+        min_age_seconds=pick(selection.min_age_seconds, given.min_age_seconds),
+        stability_seconds=pick(selection.stability_seconds, given.stability_seconds),
+        files=selection.files,
+        modified_after=selection.modified_after,
+        modified_before=selection.modified_before,
+        max_files=pick(selection.max_files, given.max_files),
+        max_bytes=pick(selection.max_bytes, given.max_bytes),
         dry_run=selection.dry_run,
     )
 

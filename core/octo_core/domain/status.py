@@ -73,6 +73,7 @@ class Progress(Model):
     files_skipped: int = Field(default=0, ge=0)
     files_done: int = Field(default=0, ge=0)
     files_failed: int = Field(default=0, ge=0)
+    file_retries: int = Field(default=0, ge=0, description="Tries of files beyond their first.")
     bytes_downloaded: int = Field(default=0, ge=0)
     bytes_uploaded: int = Field(default=0, ge=0)
     summary: str = Field(default="", max_length=64, description="Done of selected, for the Files column: `12/340`.")
