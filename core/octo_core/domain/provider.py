@@ -251,7 +251,7 @@ class ProviderSelection(Model):
         default=0,
         ge=0,
         le=300,
-        description="Look at each file again this long after it was listed; one that has changed is left to a later run.",
+        description="Look at each file again this long after it was listed; one that changed is left to a later run.",
     )
     max_files: int | None = Field(
         default=None, ge=1, description="Take at most this many files in one run, the oldest first."
