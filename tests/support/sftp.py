@@ -110,9 +110,10 @@ Subsystem sftp internal-sftp
 """
     )
     mounts = f"mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/shadow /etc/shadow"
-    process = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", f"{mounts} && exec {sshd} -D -f {folder}/config -E {folder}/sshd.log"]
-    )
+    # Without the right to read whatever root likes, so that a test can have files that cannot be read.
+    ordinary = "setpriv --bounding-set=-dac_override,-dac_read_search"
+    command = f"{mounts} && exec {ordinary} {sshd} -D -f {folder}/config -E {folder}/sshd.log"
+    process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command])
     server = SftpServer(port, folder, files, public_key(host), client.read_bytes())
     try:
         wait_until_listening("sshd", process, port, folder / "sshd.log")
