@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 
 from octo_api.jobs.submission import REFUSALS, Submission
 from octo_api.metrics import Metrics
-from octo_core.db import idempotency
+from octo_core.db import idempotency, shards
 from octo_core.db.idempotency import Claim
 from octo_core.db.session import AsyncSession, Database
 
 logger = logging.getLogger(__name__)
+
+_SHARDS_KEPT = timedelta(hours=1)
+"""After the last word of a run's workers; far longer than the mirror needs to know that a run is not over."""
 
 
 class Sweeper:
@@ -52,6 +55,7 @@ class Sweeper:
             self._metrics.repairs.inc()
         async with self._database.transaction() as session:
             await idempotency.delete_expired(session, now=self._clock())
+            await shards.delete_ended(session, older_than=self._clock() - _SHARDS_KEPT)
         return repaired
 
     async def _repair(self, session: AsyncSession, claim: Claim) -> None:

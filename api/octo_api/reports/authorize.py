@@ -1,4 +1,4 @@
-"""Which run a worker's token speaks for: the one whose pod it was projected into, and no other.
+"""Which run, and which of its workers, a token speaks for: the one whose pod it was projected into, and no other.
 
 From the token to the pod (TokenReview), from the pod to its Job, from the Job to its OctoJob: each step by
 uid, as the API server has it, so that neither a label nor a name is enough.
@@ -16,6 +16,7 @@ from octo_api.errors import acting_on_cluster
 from octo_core.crd.resources import Raw
 from octo_core.domain import names
 from octo_core.domain.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from octo_core.domain.shard import INDEX_ANNOTATION
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import JOBS, OCTOJOBS, PODS, TOKEN_REVIEWS, Resource
 
@@ -25,17 +26,19 @@ _TRUSTED_FOR = timedelta(minutes=1)
 _CAPACITY = 1024
 
 _UNKNOWN = "The token is not one of a run's pod for this server."
-_NOT_ITS_OWN = "A run may report of its own job and attempt only."
+_NOT_ITS_OWN = "A run may report of its own job, attempt and shard only."
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """The attempt of a run that a token speaks for."""
+    """The attempt of a run, and the worker among those that share it, that a token speaks for."""
 
     namespace: str
     job_name: str
     job_uid: str
     child_name: str
+    shard: int = 0
+    shards: int = 1
 
 
 class ReportAuthorizer:
@@ -46,8 +49,8 @@ class ReportAuthorizer:
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[datetime, Reporter]] = OrderedDict()
 
-    async def authorize(self, token: str, *, job_uid: str, attempt: int) -> Reporter:
-        """The reporter, if the token is that of this attempt's pod.
+    async def authorize(self, token: str, *, job_uid: str, attempt: int, shard: int) -> Reporter:
+        """The reporter, if the token is that of this attempt's pod, and of this one of its pods.
 
         Raises UnauthenticatedError, ForbiddenError, or ClusterUnavailableError.
         """
@@ -55,9 +58,10 @@ class ReportAuthorizer:
         reporter = self._remembered(digest)
         if reporter is None:
             namespace, pod_name, pod_uid = await self._review(token)
-            reporter = _reporter(namespace, await self._child_of(namespace, pod_name, pod_uid))
+            reporter = await self._reporter(namespace, pod_name, pod_uid)
             self._remember(digest, reporter)
-        if reporter.job_uid != job_uid or reporter.child_name != names.child_name(reporter.job_name, attempt):
+        wanted = (job_uid, names.child_name(reporter.job_name, attempt), shard)
+        if (reporter.job_uid, reporter.child_name, reporter.shard) != wanted:
             raise ForbiddenError(_NOT_ITS_OWN)
         return reporter
 
@@ -90,11 +94,20 @@ class ReportAuthorizer:
             raise UnauthenticatedError(_UNKNOWN)
         return parts[2], extra[_POD_NAME][0], next(iter(extra.get(_POD_UID, ())), "")
 
-    async def _child_of(self, namespace: str, pod_name: str, pod_uid: str) -> Raw:
-        """The batch/v1 Job whose pod this is."""
+    async def _reporter(self, namespace: str, pod_name: str, pod_uid: str) -> Reporter:
         pod = await self._get(PODS, namespace, pod_name, pod_uid)
         owner = _controller(pod, JOBS)
-        return await self._get(JOBS, namespace, owner["name"], owner["uid"])
+        child = await self._get(JOBS, namespace, owner["name"], owner["uid"])
+        octojob = _controller(child, OCTOJOBS)
+        shards = child.get("spec", {}).get("completions") or 1
+        return Reporter(
+            namespace,
+            job_name=octojob["name"],
+            job_uid=octojob["uid"],
+            child_name=child["metadata"]["name"],
+            shard=_shard(pod) if shards > 1 else 0,
+            shards=shards,
+        )
 
     async def _get(self, resource: Resource, namespace: str, name: str, uid: str) -> Raw:
         try:
@@ -116,6 +129,8 @@ def _controller(raw: Raw, kind: Resource) -> Raw:
     raise ForbiddenError(_NOT_ITS_OWN)
 
 
-def _reporter(namespace: str, child: Raw) -> Reporter:
-    owner = _controller(child, OCTOJOBS)
-    return Reporter(namespace, owner["name"], owner["uid"], child["metadata"]["name"])
+def _shard(pod: Raw) -> int:
+    index = pod["metadata"].get("annotations", {}).get(INDEX_ANNOTATION, "")
+    if not index.isdigit():
+        raise ForbiddenError(_NOT_ITS_OWN)
+    return int(index)

@@ -34,7 +34,9 @@ class ReportRouter(BaseRouter):
     ) -> Response:
         """Take files and progress of the run whose pod holds the token."""
         context.resource = uid
-        reporter = await services.report_authorizer.authorize(token, job_uid=uid, attempt=body.attempt)
+        reporter = await services.report_authorizer.authorize(
+            token, job_uid=uid, attempt=body.attempt, shard=body.shard
+        )
         context.actor = f"job/{reporter.job_name}"
         context.namespace = reporter.namespace
         await services.reports.take(reporter, body)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from octo_api.reports.authorize import Reporter
-from octo_core.db import files
+from octo_core.db import files, shards
 from octo_core.db.session import Database
 from octo_core.domain.errors import OctoError
 from octo_core.domain.model import rfc3339
 from octo_core.domain.report import Report
-from octo_core.domain.status import State
+from octo_core.domain.status import Progress, State, total
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS
 
@@ -23,7 +23,10 @@ _CAPACITY = 10_000
 
 
 class ReportService:
-    """Takes reports of runs. Progress is written at most every so often for each run, the first time at once."""
+    """Takes reports of runs. Progress is written at most every so often for each run, the first time at once.
+
+    Workers that share a run may each talk to another replica of the api, so what each said last is kept in Postgres.
+    """
 
     def __init__(
         self, database: Database, kube: KubeClient, *, clock: Callable[[], datetime], progress_interval: timedelta
@@ -36,10 +39,12 @@ class ReportService:
 
     async def take(self, reporter: Reporter, report: Report) -> None:
         """Keep a report. Raises DatabaseUnavailableError, upon which the worker keeps the rows and sends them again."""
-        if report.files:
+        now, shared = self._clock(), reporter.shards > 1
+        if report.files or shared:
             async with self._database.transaction() as session:
                 await files.record(session, reporter.job_uid, report.attempt, report.files)
-        now = self._clock()
+                if shared:
+                    await shards.put(session, reporter.job_uid, report.attempt, report.shard, report.progress, now=now)
         last = self._written.get(reporter.job_uid)
         if last is not None and now - last < self._interval:
             return
@@ -64,7 +69,8 @@ class ReportService:
             or status.get("attempt") != report.attempt
         ):
             return
-        progress = report.progress.model_dump(mode="json", by_alias=True, exclude_none=True)
+        # Read after the OctoJob, whose version guards the write: so an older sum never replaces a newer one.
+        progress = (await self._progress(reporter, report)).model_dump(mode="json", by_alias=True, exclude_none=True)
         await self._kube.patch(
             OCTOJOBS,
             reporter.namespace,
@@ -75,3 +81,10 @@ class ReportService:
             },
             subresource="status",
         )
+
+    async def _progress(self, reporter: Reporter, report: Report) -> Progress:
+        """How far the attempt is, all its workers together."""
+        if reporter.shards == 1:
+            return report.progress
+        async with self._database.transaction() as session:
+            return total(await shards.progress(session, reporter.job_uid, report.attempt))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from octo_controller.reconcile.draft import clip
+from octo_controller.reconcile.ending import awaited
 from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import (
     REPLACED_BY,
@@ -17,6 +18,7 @@ from octo_controller.reconcile.model import (
     DeleteJob,
     DeleteOctoJob,
     DeletePods,
+    JobView,
     Look,
     Observed,
     Plan,
@@ -40,6 +42,7 @@ from octo_core.kube.resources import EVENTS, JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+POD_LIMIT = 500
 
 
 class ChildRefusedError(Exception):
@@ -83,7 +86,10 @@ class Actor:
         if look.pods is None:
             return facts
         child = self._world.children.get(look.pods)
-        return replace(facts, child=child, pods=await self._list_pods(look.pods, warnings=look.warnings))
+        pods = await self._list_pods(look.pods)
+        if look.warnings and child is not None:
+            pods = await self._with_warnings(pods, child)
+        return replace(facts, child=child, pods=pods)
 
     async def carry_out(self, seen: Observed, plan: Plan) -> None:
         """Do the actions in order, then write the status if it differs.
@@ -195,16 +201,24 @@ class Actor:
         except ConflictError:
             logger.info("%s %s is another one by now; left alone", resource.kind, name)
 
-    async def _list_pods(self, child: str, *, warnings: bool) -> Pods:
-        page = await self._client.list_page(PODS, self._namespace, label_selector=f"{JOB_NAME_LABEL}={child}", limit=50)
+    async def _list_pods(self, child: str) -> Pods:
+        # One page holds them: 64 workers at most, and the few that disruptions took.
+        selector = f"{JOB_NAME_LABEL}={child}"
+        page = await self._client.list_page(PODS, self._namespace, label_selector=selector, limit=POD_LIMIT)
         raws = sorted(page["items"], key=lambda raw: (raw["metadata"]["creationTimestamp"], raw["metadata"]["name"]))
-        if not warnings:
-            return Pods(tuple(pod_view(raw) for raw in raws))
-        if not raws:
-            return Pods((), await self._warnings("Job", child))
-        return Pods(
-            tuple([pod_view(raw, warnings=await self._warnings("Pod", raw["metadata"]["name"])) for raw in raws])
-        )
+        return Pods(tuple(pod_view(raw) for raw in raws))
+
+    async def _with_warnings(self, pods: Pods, child: JobView) -> Pods:
+        """The pods with what events say of the first that waits, which stands for all: they are alike; and of the
+        Job, if it lacks a pod."""
+        late = awaited(child, pods)
+        first = next((pod for pod in late if pod is not None), None)
+        if first is not None:
+            told = replace(first, warnings=await self._warnings("Pod", first.name))
+            pods = replace(pods, items=tuple(told if pod is first else pod for pod in pods.items))
+        if None in late:
+            pods = replace(pods, warnings=await self._warnings("Job", child.name))
+        return pods
 
     async def _warnings(self, kind: str, name: str) -> tuple[str, ...]:
         selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
-from octo_controller.reconcile.ending import Verdict, classify, why_pending
+from octo_controller.reconcile.ending import PENDING, Verdict, awaited, classify, why_pending
 from octo_controller.reconcile.finish import cancelled, conclude
 from octo_controller.reconcile.model import (
     CreateJob,
@@ -45,7 +44,7 @@ def begin(draft: Draft, number: int, child: JobView | None, *, create: bool = Tr
         draft.actions.append(CreateJob(number))
     draft.say(ConditionType.ACCEPTED, TRUE, "Accepted")
     draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
-    draft.say(ConditionType.RUNNING, FALSE, "PodPending")
+    draft.say(ConditionType.RUNNING, FALSE, PENDING)
     draft.say(ConditionType.STALLED, FALSE, "Progressing")
     draft.progressing("Starting")
     return attempt
@@ -61,11 +60,7 @@ def follow(
     if child.finished:
         if seen.pods is None:
             return Look(pods=child.name)
-        verdict = classify(child, seen.pods)
-        if verdict.category is Category.CANCELLED:
-            # Nobody cancelled the run: its pod was deleted or drained under it.
-            message = "the pod was ended from outside"
-            verdict = replace(verdict, category=Category.INFRA, reason="PodDeleted", message=message)
+        verdict = classify(child, seen.pods, asked=False)
         conclude(draft, attempt.number, verdict, options, started=child.started)
         return None
     if child.deletion is not None:
@@ -108,7 +103,7 @@ def teardown(
     if child.complete or (child.failed and child.deletion is None):
         if seen.pods is None:
             return Look(pods=child.name)
-        verdict = classify(child, seen.pods)
+        verdict = classify(child, seen.pods, asked=True)
         if verdict.category is Category.CANCELLED:
             cancelled(draft, attempt, verdict)
         else:
@@ -140,29 +135,26 @@ def _running(draft: Draft, attempt: Attempt, child: JobView, policy: Policy) -> 
 
 
 def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, options: ResolvedOptions) -> Look | None:
-    """No container runs: not yet, just no more, or not again after a disruption."""
+    """No container runs: not yet, just no more, or not again after a disruption. Of several workers, the last
+    that ran has ended and others have not begun: as long as one runs, the others may wait for its place."""
     seen, now = draft.seen, draft.now
     look = Look(pods=child.name, warnings=True)
     if attempt.start_time is not None:
-        if child.active and seen.pods is None:
+        if seen.pods is None and not child.settled:
             return look
-        if (
-            not child.active
-            or seen.pods is None
-            or any(pod.running or pod.ended or pod.over for pod in seen.pods.items)
-        ):
+        if seen.pods is None or any(pod.running for pod in seen.pods.items) or not awaited(child, seen.pods):
             draft.look_again(DIAGNOSE_EVERY_SECONDS)
             return None
     deadline = since + timedelta(seconds=options.pending_deadline_seconds)
     diagnose_at = min(since + timedelta(seconds=DIAGNOSE_AFTER_SECONDS), deadline)
     if now < diagnose_at:
-        draft.say(ConditionType.RUNNING, FALSE, "PodPending", steady=True)
+        draft.say(ConditionType.RUNNING, FALSE, PENDING, steady=True)
         draft.progressing("Starting")
         draft.look_again((diagnose_at - now).total_seconds())
         return None
     if seen.pods is None:
         return look
-    why = why_pending(seen.pods)
+    why = why_pending(child, seen.pods)
     draft.say(ConditionType.RUNNING, FALSE, why.reason, why.message, steady=True)
     draft.progressing(why.reason, why.message, steady=True)
     if now < deadline:

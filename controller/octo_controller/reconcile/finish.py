@@ -101,10 +101,17 @@ def _close(draft: Draft, number: int, verdict: Verdict, *, started: datetime | N
     )
     if draft.seen.job.status.start_time is None and start is not None:
         draft.change(start_time=start)
-    if verdict.progress is not None:
+    if verdict.progress is not None and not (verdict.partial and _reported_since(draft, start)):
         draft.change(progress=verdict.progress)
     if verdict.manifest is not None:
         draft.change(manifest_ref=verdict.manifest)
+
+
+def _reported_since(draft: Draft, start: datetime | None) -> bool:
+    """Whether the attempt's workers reported on the way, those included that left no word at their end."""
+    progress = draft.seen.job.status.progress
+    at = progress.updated_at if progress else None
+    return at is not None and start is not None and at >= start
 
 
 def _finish(draft: Draft, *, succeeded: bool, reason: str, message: str) -> None:

@@ -41,7 +41,8 @@ class PodSettings:
 
 
 def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSettings) -> Raw:
-    """The Job: one pod, once. Whether there is a next attempt is decided by the controller alone."""
+    """The Job: one pod, or one for each worker that shares the run, once. Whether there is a next attempt is
+    decided by the controller alone."""
     options = resolve_options(job.spec, provider.spec)
     labels = {
         names.LABEL_JOB: job.meta.name,
@@ -78,9 +79,7 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
             ],
         },
         "spec": {
-            "completions": 1,
-            "parallelism": 1,
-            "backoffLimit": 0,
+            **_pods_of(run.transfer.parallelism),
             "activeDeadlineSeconds": options.active_deadline_seconds,
             # A second pod only once the first has ended, and only if a disruption took it.
             "podReplacementPolicy": "Failed",
@@ -95,6 +94,20 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
                 "spec": _pod(provider.spec, options.termination_grace_period_seconds, pods),
             },
         },
+    }
+
+
+def _pods_of(workers: int) -> Raw:
+    """How many pods there are, and that none is made again because it failed."""
+    if workers == 1:
+        return {"completions": 1, "parallelism": 1, "backoffLimit": 0}
+    # The failure of one worker leaves the others to their end: what they store is stored.
+    return {
+        "completionMode": "Indexed",
+        "completions": workers,
+        "parallelism": workers,
+        "backoffLimitPerIndex": 0,
+        "maxFailedIndexes": workers,
     }
 
 
@@ -174,7 +187,11 @@ def _volumes(provider: OctoProviderSpec) -> list[tuple[Raw, Raw]]:
         volumes.append(_volume("s3", f"{SECRETS_DIR}/s3", _secret(secret)))
     openpgp = provider.decrypt.openpgp if provider.decrypt else None
     if openpgp is not None:
-        refs = (("privateKey", openpgp.key_secret_ref), ("passphrase", openpgp.passphrase_secret_ref))
+        refs = [("privateKey", openpgp.key_secret_ref), ("passphrase", openpgp.passphrase_secret_ref)]
+        for number, key in enumerate(openpgp.additional_keys):
+            folder = f"additional/{number}"
+            refs += [(f"{folder}/privateKey", key.key_secret_ref), (f"{folder}/passphrase", key.passphrase_secret_ref)]
+        refs.append(("signerKeys", openpgp.signer_keys_secret_ref))
         sources = [_item(ref, path) for path, ref in refs if ref is not None]
         if sources:
             projected = {"projected": {"sources": sources, "defaultMode": READABLE}}

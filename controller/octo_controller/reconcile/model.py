@@ -36,6 +36,12 @@ class JobView:
     started: datetime | None = None
     ready: int = 0
     active: int = 0
+    workers: int = 1
+    """How many pods share it: the completions of an Indexed Job."""
+    succeeded: frozenset[int] = frozenset()
+    """Of an Indexed Job: the indexes that ended well."""
+    unsuccessful: frozenset[int] = frozenset()
+    """Of an Indexed Job: the indexes that failed for good."""
     suspended: bool = False
     complete: bool = False
     failed: bool = False
@@ -48,6 +54,13 @@ class JobView:
         """Whether the Job says itself that it is over; its pods are then terminal."""
         return self.complete or self.failed
 
+    @property
+    def settled(self) -> bool:
+        """Whether no pod of it is waited for any more, as far as the Job tells by itself."""
+        if self.workers == 1:
+            return not self.active
+        return len(self.succeeded | self.unsuccessful) >= self.workers
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -56,6 +69,7 @@ class Ended:
     exit_code: int
     reason: str = ""
     message: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,8 @@ class PodView:
     name: str
     uid: str
     phase: str
+    index: int = 0
+    """Which of the Job's workers it is."""
     running: bool = False
     ended: Ended | None = None
     reason: str = ""
@@ -84,13 +100,22 @@ class PodView:
         """Whether nothing of it can still run."""
         return self.phase in ("Succeeded", "Failed")
 
+    @property
+    def waits(self) -> bool:
+        """Whether its container has not begun."""
+        return not (self.running or self.ended or self.over)
+
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The pods of one child Job, and the warnings about the Job itself."""
+    """The pods of one child Job, those of one worker from the oldest on, and the warnings about the Job itself."""
 
     items: tuple[PodView, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def of(self, index: int) -> tuple[PodView, ...]:
+        """The pods of one worker: more than one if a disruption took the earlier ones."""
+        return tuple(pod for pod in self.items if pod.index == index)
 
     @property
     def live(self) -> tuple[PodView, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from octo_controller.reconcile.manifest import CONTAINER
 from octo_controller.reconcile.model import Ended, JobView, PodView
 from octo_core.crd.resources import parse_time
 from octo_core.domain.names import LABEL_ATTEMPT
+from octo_core.domain.shard import INDEX_ANNOTATION
 
 Raw = dict[str, Any]
 
@@ -31,6 +32,9 @@ def job_view(raw: Raw) -> JobView:
         started=_time(status.get("startTime")),
         ready=status.get("ready") or 0,
         active=status.get("active") or 0,
+        workers=spec.get("completions") or 1,
+        succeeded=frozenset(_indexes(status.get("completedIndexes"))),
+        unsuccessful=frozenset(_indexes(status.get("failedIndexes"))),
         suspended=bool(spec.get("suspend")),
         complete="Complete" in conditions,
         failed="Failed" in conditions,
@@ -49,12 +53,14 @@ def pod_view(raw: Raw, *, warnings: Iterable[str] = ()) -> PodView:
     ended = state.get("terminated")
     waiting: Raw = state.get("waiting") or {}
     scheduled = conditions.get("PodScheduled", {})
+    index = meta.get("annotations", {}).get(INDEX_ANNOTATION, "")
     return PodView(
         name=meta["name"],
         uid=meta["uid"],
         phase=status.get("phase", "Pending"),
+        index=int(index) if index.isdigit() else 0,
         running="running" in state,
-        ended=Ended(ended["exitCode"], ended.get("reason", ""), ended.get("message", "")) if ended else None,
+        ended=_ended(ended) if ended else None,
         reason=status.get("reason", ""),
         disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
@@ -63,6 +69,18 @@ def pod_view(raw: Raw, *, warnings: Iterable[str] = ()) -> PodView:
         warnings=tuple(warnings),
         deletion=_time(meta.get("deletionTimestamp")),
     )
+
+
+def _indexes(text: str | None) -> Iterator[int]:
+    """The numbers of Kubernetes' notation for them: ``0,2-4``."""
+    for part in (text or "").split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit():
+            yield from range(int(first), int(last or first) + 1)
+
+
+def _ended(state: Raw) -> Ended:
+    return Ended(state["exitCode"], state.get("reason", ""), state.get("message", ""), _time(state.get("finishedAt")))
 
 
 def _time(value: str | None) -> datetime | None:

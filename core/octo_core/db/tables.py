@@ -118,6 +118,19 @@ class JobFileRow(Base):
     finished_at: Mapped[datetime]
 
 
+class JobShardRow(Base):
+    """How far one of several workers of a run said it is. Kept while the run is under way, to be added up."""
+
+    __tablename__ = "job_shards"
+
+    # No foreign key, as above.
+    job_uid: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    shard: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    progress: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
 class ApiKeyRow(Base):
     """An API key. The secret itself is shown once and kept nowhere."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -75,3 +76,14 @@ def category_of_exit_code(code: int) -> Category | None:
     if code == 0:
         return None
     return _BY_EXIT_CODE.get(code, Category.UNKNOWN)
+
+
+def leading_category(failures: Mapping[Category, int]) -> Category:
+    """The category that stands for all failures of an attempt, from how often each occurred.
+
+    The most frequent of those worth a retry, so that one damaged file or one misled worker does not keep the
+    others from being tried again; else the most frequent of all. Ties go by the order of exit codes.
+    """
+    order = list(EXIT_CODES)
+    among = {category: count for category, count in failures.items() if category in RETRYABLE_BY_DEFAULT} or failures
+    return max(among, key=lambda category: (among[category], -order.index(category)))

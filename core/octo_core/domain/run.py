@@ -140,7 +140,10 @@ def resolve_selection(selection: JobSelection, provider: OctoProviderSpec) -> Ru
 
 
 def resolve_run(job: RunIdentity, spec: OctoJobSpec, provider: OctoProviderSpec, *, report_url: str | None) -> Run:
-    """The run document of one attempt."""
+    """The run document of one attempt. A dry run only lists, which one worker does as well as many."""
+    transfer = resolve_options(spec, provider).transfer
+    if spec.selection.dry_run:
+        transfer = transfer.model_copy(update={"parallelism": 1})
     return Run(
         job=job,
         parameters=spec.parameters,
@@ -149,6 +152,6 @@ def resolve_run(job: RunIdentity, spec: OctoJobSpec, provider: OctoProviderSpec,
         unpack=provider.unpack,
         destination=provider.destination,
         selection=resolve_selection(spec.selection, provider),
-        transfer=resolve_options(spec, provider).transfer,
+        transfer=transfer,
         report_url=report_url,
     )

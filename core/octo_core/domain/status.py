@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import Field
@@ -78,6 +79,20 @@ class Progress(Model):
     bytes_uploaded: int = Field(default=0, ge=0)
     summary: str = Field(default="", max_length=64, description="Done of selected, for the Files column: `12/340`.")
     updated_at: Time | None = None
+
+
+def total(parts: Sequence[Progress]) -> Progress:
+    """The progress of an attempt from that of each of its workers, who count their own shares of the files."""
+    counts = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in Progress.model_fields
+        if name not in ("summary", "updated_at")
+    }
+    return Progress(
+        **counts,
+        summary=f"{counts['files_done']}/{counts['files_selected']}",
+        updated_at=max((part.updated_at for part in parts if part.updated_at is not None), default=None),
+    )
 
 
 class Failure(Model):

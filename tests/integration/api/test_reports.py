@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from octo_core.db import files, shards
+from octo_core.db.session import Database
 from octo_core.domain import names
+from octo_core.domain.shard import INDEX_ANNOTATION
 from tests.integration.api.conftest import JOBS, Api, StartApi
 from tests.support.fake_kube import FakeKube
 
@@ -26,16 +29,26 @@ FILE: dict[str, Any] = {
 }
 
 
-def report(*files: dict[str, Any], attempt: int = 1, done: int = 1) -> dict[str, Any]:
+def report(*files: dict[str, Any], attempt: int = 1, done: int = 1, shard: int = 0) -> dict[str, Any]:
     return {
         "attempt": attempt,
+        "shard": shard,
         "progress": {"filesSelected": 3, "filesDone": done, "summary": f"{done}/3"},
         "files": list(files),
     }
 
 
-def add_run(kube: FakeKube, *, name: str = "run", uid: str = UID, attempt: int = 1, token: str = "good") -> None:
-    """An OctoJob with the Job and the pod of an attempt, and the token of that pod."""
+def add_run(
+    kube: FakeKube,
+    *,
+    name: str = "run",
+    uid: str = UID,
+    attempt: int = 1,
+    token: str = "good",
+    workers: int = 1,
+) -> None:
+    """An OctoJob with the Job and the pods of an attempt, and the token of each pod: with several workers,
+    ``<token>-<index>``."""
     kube.put(
         f"{JOBS}/{name}",
         {
@@ -46,7 +59,8 @@ def add_run(kube: FakeKube, *, name: str = "run", uid: str = UID, attempt: int =
     )
     child = names.child_name(name, attempt)
     owner = {"apiVersion": names.API_VERSION, "kind": "OctoJob", "name": name, "uid": uid, "controller": True}
-    job = kube.put(f"{BATCH}/{child}", {"metadata": {"ownerReferences": [owner]}})
+    spec = {"completions": workers, **({"completionMode": "Indexed"} if workers > 1 else {})}
+    job = kube.put(f"{BATCH}/{child}", {"metadata": {"ownerReferences": [owner]}, "spec": spec})
     owner = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -54,18 +68,23 @@ def add_run(kube: FakeKube, *, name: str = "run", uid: str = UID, attempt: int =
         "uid": job["metadata"]["uid"],
         "controller": True,
     }
-    pod = kube.put(f"{PODS}/{child}-x", {"metadata": {"ownerReferences": [owner]}})
-    kube.tokens[token] = {
-        "authenticated": True,
-        "audiences": [names.REPORT_AUDIENCE],
-        "user": {
-            "username": "system:serviceaccount:octo:worker",
-            "extra": {
-                "authentication.kubernetes.io/pod-name": [f"{child}-x"],
-                "authentication.kubernetes.io/pod-uid": [pod["metadata"]["uid"]],
+    for index in range(workers):
+        meta: dict[str, Any] = {"ownerReferences": [owner]}
+        suffix = f"{index}-x" if workers > 1 else "x"
+        if workers > 1:
+            meta["annotations"] = {INDEX_ANNOTATION: str(index)}
+        pod = kube.put(f"{PODS}/{child}-{suffix}", {"metadata": meta})
+        kube.tokens[f"{token}-{index}" if workers > 1 else token] = {
+            "authenticated": True,
+            "audiences": [names.REPORT_AUDIENCE],
+            "user": {
+                "username": "system:serviceaccount:octo:worker",
+                "extra": {
+                    "authentication.kubernetes.io/pod-name": [f"{child}-{suffix}"],
+                    "authentication.kubernetes.io/pod-uid": [pod["metadata"]["uid"]],
+                },
             },
-        },
-    }
+        }
 
 
 @pytest.fixture
@@ -189,3 +208,83 @@ async def test_rows_page_by_path_and_keep_the_newest_truth(
     ]
     answer = await admin.get(f"/v1/jobs/{job['id']}/files", params={"outcome": "Failed"})
     assert answer.json() == {"items": [], "nextCursor": None}
+
+
+async def shard_rows(database: Database, attempt: int = 1) -> list[int]:
+    """What each worker was last heard to have done."""
+    async with database.transaction() as session:
+        return [part.files_done for part in await shards.progress(session, UID, attempt)]
+
+
+class TestSeveralWorkers:
+    """Three workers share a run, and talk to two replicas of the api."""
+
+    @pytest.fixture
+    async def workers(self, start_api: StartApi, kube: FakeKube) -> list[httpx.AsyncClient]:
+        add_run(kube, workers=3)
+        replicas = [await start_api(), await start_api()]
+        return [replicas[index % 2].client(None, Authorization=f"Bearer good-{index}") for index in range(3)]
+
+    def progress(self, kube: FakeKube) -> dict[str, Any]:
+        found: dict[str, Any] = kube.objects[f"{JOBS}/run"]["status"]["progress"]
+        return found
+
+    async def test_progress_is_the_sum_of_what_each_said_last(
+        self, workers: list[httpx.AsyncClient], kube: FakeKube
+    ) -> None:
+        sums = []
+        for index, done in ((0, 1), (1, 2), (2, 3), (0, 3), (1, 3)):
+            answer = await workers[index].post(f"/v1/reports/{UID}", json=report(done=done, shard=index))
+            assert answer.status_code == 204
+            sums.append(self.progress(kube)["summary"])
+        assert sums == ["1/3", "3/6", "6/9", "8/9", "9/9"]
+
+    async def test_each_reports_of_its_own_shard_only(
+        self, workers: list[httpx.AsyncClient], kube: FakeKube, database: Database
+    ) -> None:
+        for shard in (0, 2, 3):
+            answer = await workers[1].post(f"/v1/reports/{UID}", json=report(FILE, shard=shard))
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        answer = await workers[1].post(f"/v1/reports/{UID}", json=report(FILE, shard=-1))
+        assert answer.status_code == 422
+        assert await shard_rows(database) == []
+        assert "progress" not in kube.objects[f"{JOBS}/run"]["status"]
+
+    async def test_a_pod_of_which_kubernetes_does_not_say_the_index_reports_nothing(
+        self, workers: list[httpx.AsyncClient], kube: FakeKube
+    ) -> None:
+        del kube.objects[f"{PODS}/run-1-0-x"]["metadata"]["annotations"]
+        assert (await workers[0].post(f"/v1/reports/{UID}", json=report())).status_code == 403
+
+    async def test_another_attempt_begins_at_nothing(
+        self, workers: list[httpx.AsyncClient], start_api: StartApi, kube: FakeKube
+    ) -> None:
+        for index in range(3):
+            await workers[index].post(f"/v1/reports/{UID}", json=report(done=3, shard=index))
+        add_run(kube, attempt=2, workers=3, token="again")
+        again = (await start_api()).client(None, Authorization="Bearer again-2")
+        await again.post(f"/v1/reports/{UID}", json=report(attempt=2, done=1, shard=2))
+        assert self.progress(kube)["summary"] == "1/3"
+
+    async def test_a_late_report_of_an_earlier_attempt_changes_nothing(
+        self, workers: list[httpx.AsyncClient], kube: FakeKube
+    ) -> None:
+        kube.objects[f"{JOBS}/run"]["status"]["attempt"] = 2
+        assert (await workers[0].post(f"/v1/reports/{UID}", json=report(done=3))).status_code == 204
+        assert "progress" not in kube.objects[f"{JOBS}/run"]["status"]
+
+    async def test_rows_of_all_of_them_are_of_one_run(
+        self, workers: list[httpx.AsyncClient], database: Database
+    ) -> None:
+        for index in range(3):
+            row = {**FILE, "sourcePath": f"in/{index}"}
+            assert (await workers[index].post(f"/v1/reports/{UID}", json=report(row, shard=index))).status_code == 204
+        async with database.transaction() as session:
+            assert [row["source_path"] for row in await files.page(session, UID, limit=9)] == ["in/0", "in/1", "in/2"]
+
+
+async def test_one_worker_alone_costs_no_row_of_progress(worker: httpx.AsyncClient, database: Database) -> None:
+    assert (await worker.post(f"/v1/reports/{UID}", json=report(FILE))).status_code == 204
+    assert await shard_rows(database) == []
+    answer = await worker.post(f"/v1/reports/{UID}", json=report(FILE, shard=1))
+    assert answer.status_code == 403

@@ -21,6 +21,7 @@ class FakeApi:
         self.version = 10
         self.objects: dict[tuple[str, str], Raw] = {}
         self.writes: list[str] = []
+        self.lists: list[str] = []
         self.refuse: dict[str, OctoError] = {}
         self.refuse_lists = False
 
@@ -41,6 +42,7 @@ class FakeApi:
             raise ClusterUnavailableError("away")
         items = [raw for (plural, _), raw in sorted(self.objects.items()) if plural == resource.plural]
         selector = query.get("label_selector", "")
+        self.lists.append(" ".join(filter(None, (resource.plural, selector, query.get("field_selector")))))
         if "=" in selector:
             key, value = selector.split("=")
             items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) == value]

@@ -23,12 +23,30 @@ class Pod:
     phase: str = "Pending"
     exit_code: int | None = None
     deletion: datetime | None = None
+    index: int = 0
 
     def view(self) -> PodView:
         ended = Ended(self.exit_code) if self.exit_code is not None else None
         return PodView(
-            self.name, f"uid-{self.name}", self.phase, self.phase == "Running", ended, deletion=self.deletion
+            self.name,
+            f"uid-{self.name}",
+            self.phase,
+            index=self.index,
+            running=self.phase == "Running",
+            ended=ended,
+            deletion=self.deletion,
         )
+
+
+def ranges(indexes: set[int]) -> str:
+    """Indexes as the status of an Indexed Job has them: ``0,2-4``."""
+    parts = []
+    for first in sorted(index for index in indexes if index - 1 not in indexes):
+        last = first
+        while last + 1 in indexes:
+            last += 1
+        parts.append(str(first) if first == last else f"{first}-{last}")
+    return ",".join(parts)
 
 
 @dataclass

@@ -183,6 +183,11 @@ class TestPending:
             (pod(waiting="CreateContainerConfigError"), Category.CONFIG, "CreateContainerConfigError"),
             (pod(unschedulable="0/1 nodes are available"), Category.INFRA, "Unschedulable"),
             (pod(warnings=('MountVolume.SetUp failed: secret "c" not found',)), Category.CONFIG, "SecretMissing"),
+            (
+                pod(warnings=('volume "octo-openpgp" : references non-existent secret key: old.asc',)),
+                Category.CONFIG,
+                "SecretMissing",
+            ),
             (pod(), Category.INFRA, "PodPending"),
             (None, Category.INFRA, "PodNotCreated"),
         ],
@@ -220,6 +225,116 @@ class TestPending:
         due = plan_of(seen, 900)
         again = plan_of(observed(job(status=due.status), children=(child(),)), 905)
         assert again.actions == (DeleteJob("run-1", "job-1"),)
+
+
+class TestSeveralWorkers:
+    """A run that three workers share."""
+
+    def seen(self, *pods: Any, status: Any = None, **job_says: Any) -> Any:
+        says = {"workers": 3, "active": 3, "started": at(1), **job_says}
+        return observed(job(status=status or running()), children=(child(**says),), pods=Pods(pods) if pods else None)
+
+    def test_it_runs_as_long_as_one_of_them_does(self) -> None:
+        assert plan_of(self.seen(ready=1), 5000).status.state is State.RUNNING
+        assert plan_of(self.seen(ready=1), 5000).actions == ()
+
+    def test_it_starts_when_the_first_of_them_does(self) -> None:
+        assert plan_of(self.seen(ready=1, status=started()), 30).status.state is State.RUNNING
+
+    def test_one_that_has_no_place_when_the_others_are_done_is_pending(self) -> None:
+        """The ended pods of the others are no sign that Kubernetes is about to end the Job."""
+        late = pod(name="c", index=2, unschedulable="0/1 nodes")
+        pods = (pod(name="a", exit_code=0), pod(name="b", index=1, exit_code=0), late)
+        says = {"active": 1, "succeeded": frozenset({0, 1})}
+        assert look_of(self.seen(**says), 500).pods == "run-1"
+        waits = plan_of(self.seen(*pods, **says), 500)
+        assert waits.status.state is State.STARTING
+        # The time that counts begins when the last of the others ended, not when the Job was made.
+        still = plan_of(self.seen(*pods, status=waits.status, **says), 1399)
+        assert (still.actions, condition(still.status, ConditionType.RUNNING).reason) == ((), "Unschedulable")
+        due = plan_of(self.seen(*pods, status=waits.status, **says), 1400)
+        assert due.actions == (DeleteJob("run-1", "job-1"),)
+        assert (due.status.attempts[0].reason, due.status.attempts[0].pod_name) == ("PendingDeadlineExceeded", "c")
+
+    def test_one_that_never_gets_a_pod_is_pending_too(self) -> None:
+        seen = self.seen(active=0, succeeded=frozenset({0, 1}), status=running())
+        assert look_of(seen, 500) == Look(pods="run-1", warnings=True)
+        pods = Pods((pod(name="a", exit_code=0), pod(name="b", index=1, exit_code=0)), ("exceeded quota: pods",))
+        first = plan_of(observed(seen.job, children=seen.children, pods=pods), 500)
+        assert first.status.state is State.STARTING
+        later = plan_of(observed(job(status=first.status), children=seen.children, pods=pods), 520)
+        assert condition(later.status, ConditionType.RUNNING).reason == "QuotaExceeded"
+        due = plan_of(observed(job(status=first.status), children=seen.children, pods=pods), 1400)
+        assert due.actions == (DeleteJob("run-1", "job-1"),)
+
+    def test_the_gap_before_the_job_says_that_all_ended_is_no_change_of_state(self) -> None:
+        settled = self.seen(active=0, succeeded=frozenset({0, 1}), unsuccessful=frozenset({2}))
+        assert plan_of(settled, 30).status == running()
+        pods = tuple(pod(name=f"p{index}", index=index, exit_code=0) for index in range(3))
+        assert plan_of(self.seen(*pods, active=0, succeeded=frozenset({0})), 30).status == running()
+
+    def test_a_worker_that_a_disruption_took_is_waited_for(self) -> None:
+        taken = pod(name="a", exit_code=50, disrupted=True)
+        others = tuple(pod(name=f"p{index}", index=index, exit_code=0) for index in (1, 2))
+        says = {"active": 0, "succeeded": frozenset({1, 2})}
+        assert plan_of(self.seen(taken, *others, **says), 30).status.state is State.STARTING
+        back = pod(name="a2", phase="Running", running=True)
+        assert plan_of(self.seen(taken, back, *others, **says), 30).status.state is State.RUNNING
+
+    def test_the_reason_that_tells_most_is_shown(self) -> None:
+        pods = (pod(name="a"), pod(name="b", index=1, waiting="ImagePullBackOff"), pod(name="c", index=2))
+        seen = self.seen(*pods, status=started())
+        assert condition(plan_of(seen, 20).status, ConditionType.RUNNING).reason == "ImagePullError"
+
+    def test_their_words_become_one_status(self) -> None:
+        def ended(index: int, done: int, category: str | None, code: int) -> Any:
+            outcome = {
+                "reason": category or "Completed",
+                "category": category,
+                "message": "f.csv: damaged" if category else "",
+                "progress": {"filesSelected": 4, "filesDone": done, "bytesUploaded": 10},
+            }
+            return pod(name=f"p{index}", index=index, exit_code=code, message=json.dumps(outcome))
+
+        over = {"active": 0, "failed": True, "failed_reason": "FailedIndexes"}
+        seen = self.seen(
+            *(ended(0, 4, None, 0), ended(1, 3, "Integrity", 34), ended(2, 4, None, 0)),
+            **{**over, "succeeded": frozenset({0, 2}), "unsuccessful": frozenset({1})},
+        )
+        status = plan_of(seen, 60).status
+        assert status.state is State.FAILED
+        assert status.failure is not None
+        assert status.failure.message == "worker 2 of 3: f.csv: damaged"
+        assert (status.failure.category, status.failure.exit_code) == (Category.INTEGRITY, 34)
+        assert status.attempts[0].pod_name == "p1"
+        assert status.progress is not None
+        assert (status.progress.summary, status.progress.bytes_uploaded) == ("11/12", 30)
+
+    @pytest.mark.parametrize(("reported_at", "summary"), [(30, "9/12"), (-30, "4/4")])
+    def test_a_sum_without_all_of_them_does_not_replace_what_was_reported_of_all(
+        self, reported_at: float, summary: str
+    ) -> None:
+        reported = Progress(files_done=9, files_selected=12, summary="9/12", updated_at=at(reported_at))
+        outcome = {"reason": "Completed", "progress": {"filesSelected": 4, "filesDone": 4}}
+        pods = [pod(exit_code=0, message=json.dumps(outcome))]
+        pods += [pod(name=f"p{index}", index=index, exit_code=137) for index in (1, 2)]
+        status = running().model_copy(update={"progress": reported})
+        over = {"active": 0, "failed": True, "succeeded": frozenset({0}), "unsuccessful": frozenset({1, 2})}
+        after = plan_of(self.seen(*pods, status=status, **over), 60).status
+        assert after.progress is not None
+        assert after.progress.summary == summary
+
+    def test_a_cancel_takes_them_all(self) -> None:
+        live = [pod(name=f"p{index}", index=index, uid=f"u{index}", phase="Running") for index in range(3)]
+        seen = observed(
+            job(status=running(), cancel={**CANCEL, "mode": "Force"}),
+            children=(child(workers=3, ready=3),),
+            pods=Pods(tuple(live)),
+        )
+        assert plan_of(seen, 20).actions == (
+            DeleteJob("run-1", "job-1"),
+            DeletePods((("p0", "u0"), ("p1", "u1"), ("p2", "u2")), force=True),
+        )
 
 
 class TestEnd:

@@ -106,13 +106,18 @@ class Rig:
         raw = self.api.put(JOBS, merged(self.api.objects[("jobs", name)], {"status": status}))
         self.world.saw(Kind.CHILD, raw)
 
-    def pod_ended(self, child: str, exit_code: int, message: str = "") -> None:
-        state = {"terminated": {"exitCode": exit_code, "message": message}}
-        meta = {"name": f"{child}-x", "uid": "p", "creationTimestamp": rfc3339(at(0))}
-        meta["labels"] = {"batch.kubernetes.io/job-name": child}  # type: ignore[assignment]
-        status = {"phase": "Failed" if exit_code else "Succeeded"}
-        status["containerStatuses"] = [{"name": "worker", "state": state}]  # type: ignore[assignment]
+    def pod_is(self, child: str, state: Raw, *, index: int | None = None, phase: str = "Pending") -> None:
+        meta: Raw = {"name": f"{child}-x", "uid": "p", "creationTimestamp": rfc3339(at(0))}
+        meta["labels"] = {"batch.kubernetes.io/job-name": child}
+        if index is not None:
+            meta["name"] = f"{child}-{index}-x"
+            meta["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}
+        status = {"phase": phase, "containerStatuses": [{"name": "worker", "state": state}]}
         self.api.put(PODS, {"metadata": meta, "status": status})
+
+    def pod_ended(self, child: str, exit_code: int, message: str = "", *, index: int | None = None) -> None:
+        state = {"exitCode": exit_code, "message": message, "finishedAt": rfc3339(at(9))}
+        self.pod_is(child, {"terminated": state}, index=index, phase="Failed" if exit_code else "Succeeded")
 
 
 @pytest.fixture
@@ -144,6 +149,58 @@ async def test_a_run_costs_five_writes(rig: Rig) -> None:
     assert status["attempts"][0]["jobUID"] == "uid-run-1"
     assert status["progress"]["summary"] == "3/3"
     assert rig.actor.counters.writes == 5
+
+
+async def test_a_run_that_three_workers_share_costs_as_much(rig: Rig) -> None:
+    rig.job("run", transfer={"parallelism": 3})
+    await rig.visit("run")
+    assert rig.api.objects[("jobs", "run-1")]["spec"]["completionMode"] == "Indexed"
+    for ready in (1, 3, 2, 1):
+        rig.child_is("run-1", active=3, ready=ready, startTime=rfc3339(at(2)))
+        await rig.visit("run")
+    manifest = {"uri": "s3://landing/m.jsonl", "sha256": "0" * 64}
+    for index in range(3):
+        outcome: Raw = {"reason": "Completed", "progress": {"filesDone": 1 + index, "filesSelected": 4}}
+        if index == 1:
+            outcome["manifest"] = manifest
+        rig.pod_ended("run-1", 0, json.dumps(outcome), index=index)
+    over = {"completedIndexes": "0-2", "conditions": [{"type": "Complete", "status": "True"}]}
+    rig.child_is("run-1", active=0, ready=0, **over)
+    for _ in range(3):
+        await rig.visit("run")
+    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 4]
+    assert rig.api.lists == ["pods batch.kubernetes.io/job-name=run-1"]
+    status = rig.status("run")
+    assert (status["state"], status["progress"]["summary"]) == ("Succeeded", "6/12")
+    assert status["manifestRef"] == manifest
+
+
+async def test_the_failed_indexes_of_a_job_are_those_that_failed(rig: Rig) -> None:
+    rig.job("run", transfer={"parallelism": 5}, retryPolicy={"maxAttempts": 1})
+    await rig.visit("run")
+    for index in (0, 2, 3):
+        rig.pod_ended("run-1", 0, index=index)
+    rig.pod_ended("run-1", 34, "why", index=4)
+    over = {"completedIndexes": "0,2-3", "failedIndexes": "1,4"}
+    rig.child_is("run-1", **over, conditions=[{"type": "Failed", "status": "True", "reason": "FailedIndexes"}])
+    await rig.visit("run")
+    failure = rig.status("run")["failure"]
+    # The pod of the second is gone: the cluster lost it, and that is worth a retry.
+    assert (failure["category"], failure["message"][:15]) == ("Infra", "worker 2 of 5: ")
+
+
+async def test_the_events_of_one_waiting_pod_stand_for_all(rig: Rig) -> None:
+    rig.job("run", transfer={"parallelism": 4})
+    await rig.visit("run")
+    for index in range(3):
+        rig.pod_is("run-1", {"waiting": {"reason": "ContainerCreating"}}, index=index)
+    rig.child_is("run-1", active=3)
+    rig.seconds = 20
+    await rig.visit("run")
+    assert [what for what in rig.api.lists if what.startswith("events")] == [
+        "events involvedObject.kind=Pod,involvedObject.name=run-1-0-x,type=Warning",
+        "events involvedObject.kind=Job,involvedObject.name=run-1,type=Warning",
+    ]
 
 
 async def test_progress_written_by_the_api_is_not_touched_on_the_way(rig: Rig) -> None:

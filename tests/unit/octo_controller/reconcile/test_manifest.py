@@ -78,6 +78,25 @@ def test_invariant_7_kubernetes_does_not_retry() -> None:
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 9
 
 
+def test_workers_that_share_a_run_are_an_indexed_job_in_which_each_goes_to_its_end() -> None:
+    one, spec = made()["spec"], made(transfer={"parallelism": 3})["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (0, 3)
+    assert "backoffLimit" not in spec, "a failure of one would end the others"
+    changed = {"completionMode", "completions", "parallelism", "backoffLimitPerIndex", "maxFailedIndexes", "template"}
+    assert {key for key in spec.keys() | one.keys() if spec.get(key) != one.get(key)} == changed | {"backoffLimit"}
+    text = spec["template"]["metadata"]["annotations"][names.ANNOTATION_RUN]
+    assert Run.model_validate_json(text).transfer.parallelism == 3
+
+
+def test_a_dry_run_needs_one_worker() -> None:
+    manifest = made(transfer={"parallelism": 3}, selection={"dryRun": True})
+    assert manifest["spec"]["completions"] == 1
+    assert "completionMode" not in manifest["spec"]
+    run = Run.model_validate_json(manifest["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_RUN])
+    assert run.transfer.parallelism == 1
+
+
 @pytest.mark.parametrize("spec", [SFTP, {"container": {"image": "mine"}}])
 def test_the_pod_is_restricted_and_has_no_rights(spec: dict[str, Any]) -> None:
     pod = pod_of(made(spec))
@@ -125,6 +144,32 @@ def test_secrets_are_files_of_the_group_and_nowhere_else() -> None:
         ],
     }
     assert "env" not in pod_of(manifest)["containers"][0]
+
+
+def test_further_keys_and_those_of_signers_are_where_the_worker_looks() -> None:
+    openpgp = {
+        "keySecretRef": {"name": "pgp-1", "key": "private.asc"},
+        "additionalKeys": [
+            {"keySecretRef": {"name": "old", "key": "a"}, "passphraseSecretRef": {"name": "old", "key": "b"}},
+            {"keySecretRef": {"name": "older", "key": "c"}},
+        ],
+        "requireSignature": True,
+        "signerKeysSecretRef": {"name": "signers", "key": "all.asc"},
+    }
+    sources = volume_at(made({**SFTP, "decrypt": {"openpgp": openpgp}}), f"{SECRETS_DIR}/openpgp")["projected"][
+        "sources"
+    ]
+    assert [
+        (source["secret"]["name"], item["key"], item["path"])
+        for source in sources
+        for item in source["secret"]["items"]
+    ] == [
+        ("pgp-1", "private.asc", "privateKey"),
+        ("old", "a", "additional/0/privateKey"),
+        ("old", "b", "additional/0/passphrase"),
+        ("older", "c", "additional/1/privateKey"),
+        ("signers", "all.asc", "signerKeys"),
+    ]
 
 
 def test_the_token_is_for_the_api_alone() -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from octo_controller.reconcile.act import with_child
 from octo_controller.reconcile.decide import decide
+from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import (
     REPLACED_BY,
     AddFinalizer,
@@ -38,7 +39,7 @@ from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ATTEMPT, child_name
 from octo_core.domain.status import OctoJobStatus
 from tests.unit.octo_controller.builders import POLICY, at
 from tests.unit.octo_controller.reconcile.merging import merged
-from tests.unit.octo_controller.reconcile.simulation import Cluster, Mirror, Pod, Queue, copied
+from tests.unit.octo_controller.reconcile.simulation import Cluster, Mirror, Pod, Queue, copied, ranges
 
 Raw = dict[str, Any]
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
@@ -89,8 +90,9 @@ class Machine(RuleBasedStateMachine):
         policy=st.sampled_from(["Enqueue", "Enqueue", "Enqueue", "Replace", "Forbid"]),
         suspend=st.booleans(),
         priority=st.integers(-1, 1),
+        workers=st.sampled_from([1, 1, 3]),
     )
-    def create(self, number: int, finalizer: bool, policy: str, suspend: bool, priority: int) -> str:
+    def create(self, number: int, finalizer: bool, policy: str, suspend: bool, priority: int, workers: int) -> str:
         name = f"run{number}"
         assume(name not in self.cluster.jobs)
         meta = {
@@ -107,6 +109,7 @@ class Machine(RuleBasedStateMachine):
             "concurrency": {"policy": policy},
             "suspend": suspend,
             "priority": priority,
+            "transfer": {"parallelism": workers},
         }
         self.cluster.jobs[name] = self.cluster.touch({"metadata": meta, "spec": spec})
         self.tell(Kind.JOB, self.cluster.jobs[name])
@@ -287,7 +290,9 @@ class Machine(RuleBasedStateMachine):
                 "creationTimestamp": rfc3339(self.cluster.now),
                 "ownerReferences": [{"controller": True, "name": seen.job.meta.name, "uid": uid}],
             }
-            known = {"metadata": meta, "spec": {}, "status": {}}
+            assert seen.provider is not None
+            made = child_job(seen.job, seen.provider, attempt, PodSettings(image="w"))["spec"]
+            known = {"metadata": meta, "spec": {"completions": made["completions"]}, "status": {}}
             self.cluster.children[name] = known
             self.cluster.pods.setdefault(name, [])
             self.own(Kind.CHILD, known)
@@ -343,14 +348,20 @@ class Machine(RuleBasedStateMachine):
                 continue
             if raw["spec"].get("suspend") or done:
                 continue
-            if not pods:
-                pods.append(Pod(f"{name}-pod"))
+            workers = raw["spec"]["completions"]
+            ended = {phase: {pod.index for pod in pods if pod.phase == phase} for phase in ("Succeeded", "Failed")}
+            for index in range(workers):
+                if not any(pod.index == index for pod in pods):
+                    pods.append(Pod(f"{name}-{index}", index=index))
             status: Raw = {"active": sum(pod.phase in ("Pending", "Running") for pod in pods)}
             status["ready"] = sum(pod.phase == "Running" for pod in pods)
             status["startTime"] = raw["status"].get("startTime") or rfc3339(self.cluster.now)
-            for phase, kind in (("Succeeded", "Complete"), ("Failed", "Failed")):
-                if any(pod.phase == phase for pod in pods):
-                    status["conditions"] = [{"type": kind, "status": "True"}]
+            if workers > 1:
+                status["completedIndexes"] = ranges(ended["Succeeded"])
+                status["failedIndexes"] = ranges(ended["Failed"])
+            if not status["active"]:
+                kind = "Failed" if ended["Failed"] else "Complete"
+                status["conditions"] = [{"type": kind, "status": "True"}]
             if status != raw["status"]:
                 raw["status"] = status
                 self.tell(Kind.CHILD, self.cluster.touch(raw))
@@ -375,7 +386,8 @@ class Machine(RuleBasedStateMachine):
                 for pod in found
                 if name.rsplit("-", 1)[0] == raw["metadata"]["name"] and pod.phase in ("Pending", "Running")
             ]
-            assert len(pods) <= 1
+            assert len(pods) == len(set(pods)), "two pods of one worker"
+            assert len(pods) <= raw["spec"]["transfer"]["parallelism"]
 
     @invariant()
     def never_two_active_runs_of_one_key(self) -> None:
@@ -398,6 +410,14 @@ class Machine(RuleBasedStateMachine):
         for raw in self.cluster.jobs.values():
             if (raw.get("status") or {}).get("state") in TERMINAL:
                 assert not self.live_attempts(raw)
+
+    @invariant()
+    def a_run_succeeds_only_if_all_its_workers_did(self) -> None:
+        for name, raw in self.cluster.jobs.items():
+            status = raw.get("status") or {}
+            child = self.cluster.children.get(child_name(name, status.get("attempt", 0)))
+            if status.get("state") == "Succeeded" and child and child["metadata"]["uid"] == status["jobRef"]["uid"]:
+                assert [c["type"] for c in child["status"]["conditions"]] == ["Complete"]
 
     @invariant()
     def attempts_only_grow(self) -> None:

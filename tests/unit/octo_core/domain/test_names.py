@@ -28,3 +28,8 @@ def test_other_tenants_and_keys_have_other_names(one: tuple[str, str], other: tu
 
 def test_the_longest_name_with_the_last_attempt_fits_a_label() -> None:
     assert len(child_name("x" * MAX_JOB_NAME_LENGTH, 20)) <= 63
+
+
+def test_the_host_name_of_its_last_worker_does_too() -> None:
+    """Kubernetes refuses an Indexed Job of which `<name>-<index>` is too long."""
+    assert len(child_name("x" * MAX_JOB_NAME_LENGTH, 20) + "-63") <= 63
