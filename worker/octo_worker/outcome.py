@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
-from octo_core.domain.failure import EXIT_CODES, RETRYABLE_BY_DEFAULT, Category
+from octo_core.domain.failure import EXIT_CODES, Category, leading_category
 from octo_core.domain.job import OnFileError
 from octo_core.domain.report import TERMINATION_MESSAGE_LIMIT, Outcome
 from octo_core.domain.status import ManifestRef, Progress
@@ -20,26 +19,16 @@ def exit_code(outcome: Outcome) -> int:
     return EXIT_CODES[outcome.category] if outcome.category else 0
 
 
-def leading_category(failures: Mapping[Category, int]) -> Category:
-    """The category of an attempt in which files failed.
-
-    The most frequent of those worth a retry, so that one damaged file does not keep the others from
-    being tried again; else the most frequent of all. Ties go by the order of exit codes.
-    """
-    order = list(EXIT_CODES)
-    worth = {category: count for category, count in failures.items() if category in RETRYABLE_BY_DEFAULT}
-    among = worth or failures
-    return max(among, key=lambda category: (among[category], -order.index(category)))
-
-
 def concluded(
     failures: Counter[Category],
     first_message: str,
     on_file_error: OnFileError,
     progress: Progress,
     manifest: ManifestRef | None,
+    *,
+    rows: int,
 ) -> Outcome:
-    """The outcome of an attempt that went through all its files."""
+    """The outcome of an attempt that went through all its files and has so many rows to show."""
     if failures:
         failed = sum(failures.values())
         message = f"{failed} of {progress.files_selected} files failed; the first: {first_message}"[:1024]
@@ -51,8 +40,13 @@ def concluded(
             progress=progress,
             manifest=manifest,
         )
-    if not progress.files_selected and manifest is None:
-        return Outcome(reason="NoNewFiles", message="every listed file is stored or left out", progress=progress)
+    if not progress.files_selected and not rows:
+        return Outcome(
+            reason="NoNewFiles",
+            message="every listed file is stored or left out",
+            progress=progress,
+            manifest=manifest,
+        )
     return Outcome(reason="Completed", progress=progress, manifest=manifest)
 
 

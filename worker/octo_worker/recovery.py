@@ -5,61 +5,56 @@ A file that is stored is not selected again, so without this nobody would ever s
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from octo_core.domain.report import FileOutcome, FileResult
 from octo_core.domain.run import RunIdentity
+from octo_worker.lookups import facts_of
 from octo_worker.selection import Target
 from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 from octo_worker.stages.verify import Digest
 
-LOOKUPS_AT_ONCE = 16
 CLOCK_SKEW = timedelta(minutes=10)
 """By which the clocks of object store and cluster may differ. Only saves look-ups: metadata decides."""
 
 
-async def rows_of_earlier_attempts(
-    sink: S3Sink, job: RunIdentity, stored: Sequence[Target], written: Mapping[str, datetime]
-) -> list[FileResult]:
-    """A row ``AlreadyStored`` for each object that carries this run's uid. Raises ``Failed``."""
-    young = [target for target in stored if written[target.key] >= job.created_at - CLOCK_SKEW]
-    gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+def rows_of_earlier_attempts(
+    sink: S3Sink, job: RunIdentity, stored: Sequence[Target], written: Mapping[str, float]
+) -> Iterator[FileResult]:
+    """A row ``AlreadyStored`` for each object that carries this run's uid. Blocks. Raises ``Failed``.
 
-    async def look(target: Target) -> list[FileResult]:
-        async with gate:
-            facts = await sink.facts(target.key)
-            if facts is None or facts.metadata.get("octo-job") != job.uid:
-                return []
-            if target.opening.shape.archive:
-                return await _members(sink, target, written[target.key])
-            return [await _single(sink, target, facts, written[target.key])]
+    ``written`` has the Unix time at which each key was written.
+    """
+    since = (job.created_at - CLOCK_SKEW).timestamp()
+    young = [target for target in stored if written[target.key] >= since]
+    for target, facts in facts_of(sink, young):
+        if facts is None or facts.metadata.get("octo-job") != job.uid:
+            continue
+        at = datetime.fromtimestamp(written[target.key], tz=UTC)
+        if target.opening.archive is None:
+            yield _single(sink, target, facts, at)
+        else:
+            yield from _members(sink, target, at)
 
-    return [row for rows in await asyncio.gather(*map(look, young)) for row in rows]
 
-
-async def _single(sink: S3Sink, target: Target, facts: ObjectFacts, at: datetime) -> FileResult:
+def _single(sink: S3Sink, target: Target, facts: ObjectFacts, at: datetime) -> FileResult:
     sha256 = facts.metadata.get("sha256")
     if sha256 is None:
-        # A multipart upload's digest was not known when its metadata was sent; the bytes still tell it.
+        # Its digests are written behind a large object, which a crash or the store may not have let happen; the
+        # bytes still tell it.
         digest = Digest()
-        async with aclosing(sink.read(target.key)) as pieces:
-            async for piece in pieces:
-                digest.add(piece)
+        for piece in sink.read(target.key):
+            digest.add(piece)
         sha256 = digest.sha256
     return _row(target, "", target.key, facts.size, sha256, facts.metadata.get("source-sha256"), at)
 
 
-async def _members(sink: S3Sink, target: Target, at: datetime) -> list[FileResult]:
-    async with aclosing(sink.read(target.key)) as pieces:
-        marker = json.loads(b"".join([piece async for piece in pieces]))
-    return [
-        _row(target, m["name"], m["key"], m["size"], m["sha256"], marker["source"]["sha256"], at)
-        for m in marker["members"]
-    ]
+def _members(sink: S3Sink, target: Target, at: datetime) -> Iterator[FileResult]:
+    marker = json.loads(b"".join(sink.read(target.key)))
+    for m in marker["members"]:
+        yield _row(target, m["name"], m["key"], m["size"], m["sha256"], marker["source"]["sha256"], at)
 
 
 def _row(

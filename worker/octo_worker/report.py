@@ -32,9 +32,12 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Sends rows and progress. Without a report URL it does nothing."""
 
-    def __init__(self, url: str | None, job: RunIdentity, token_file: Path, progress: Callable[[], Progress]) -> None:
+    def __init__(
+        self, url: str | None, job: RunIdentity, shard: int, token_file: Path, progress: Callable[[], Progress]
+    ) -> None:
         self._url = f"{url.rstrip('/')}/v1/reports/{job.uid}" if url else None
         self._attempt = job.attempt
+        self._shard = shard
         self._token_file = token_file
         self._progress = progress
         self._rows: deque[FileResult] = deque()
@@ -97,7 +100,7 @@ class Reporter:
         progress = self._progress()
         batch = tuple(itertools.islice(self._rows, BATCH))
         lost = self._lost
-        body = Report(attempt=self._attempt, progress=progress, files=batch).model_dump_json(
+        body = Report(attempt=self._attempt, shard=self._shard, progress=progress, files=batch).model_dump_json(
             by_alias=True, exclude_none=True
         )
         try:

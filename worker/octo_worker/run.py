@@ -4,94 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from octo_core.domain.failure import Category
-from octo_core.domain.provider import OpenPgpMode, S3Destination
-from octo_core.domain.report import FileOutcome, FileResult, Outcome
+from octo_core.domain.provider import DispositionAction
+from octo_core.domain.report import FileResult, Outcome
 from octo_core.domain.run import Run
-from octo_core.domain.selection import SelectionPolicy
-from octo_core.domain.status import ManifestRef, Progress
+from octo_core.domain.selection import OverwritePolicy, SelectionPolicy
+from octo_core.domain.status import ManifestRef
 from octo_worker import manifest, outcome
+from octo_worker.bridge import Stop
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
+from octo_worker.lookups import facts_of
+from octo_worker.observer import Observer, Silent
 from octo_worker.recovery import rows_of_earlier_attempts
 from octo_worker.report import Reporter
-from octo_worker.selection import Plan, Target, make_plan
+from octo_worker.selection import OwnKeys, Plan, Planner, SkipReason, Target, disposition_of
 from octo_worker.settings import WorkerSettings
 from octo_worker.sinks.s3 import S3Sink
-from octo_worker.sources import RemoteFile, Source, source_of
+from octo_worker.sources import RemoteFile, Source, Unreadable, source_of
+from octo_worker.sources.tries import Tries
 from octo_worker.stages.decrypt import KeyRing, key_ring
-from octo_worker.transfer import Transfers, unchanged
+from octo_worker.stages.verify import LeftForLaterError, download
+from octo_worker.tally import Tally
+from octo_worker.transfer import Claims, Move, Transfers, unchanged
 
-LOOKUPS_AT_ONCE = 16
+T = TypeVar("T")
+
 MANIFEST_SECONDS = 20.0
 CANCELLED_FLUSH_SECONDS = 3.0
+_OVERWRITE = {
+    SelectionPolicy.NEW_ONLY: OverwritePolicy.NEVER,
+    SelectionPolicy.CHANGED_OR_NEW: OverwritePolicy.IF_CHANGED,
+    SelectionPolicy.EXPLICIT: OverwritePolicy.IF_CHANGED,
+    SelectionPolicy.ALL: OverwritePolicy.ALWAYS,
+}
 
 log = logging.getLogger(__name__)
-
-
-class Tally:
-    """What has become of the run so far. Rows are kept for the manifest."""
-
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self.rows: list[FileResult] = []
-        self.failures: Counter[Category] = Counter()
-        self.first_message = ""
-        self.listed = self.selected = self.skipped = self.done = self.downloaded = self.uploaded = 0
-
-    def progress(self) -> Progress:
-        """The counts as they are reported; without a time, so that equal ones compare equal."""
-        return Progress(
-            files_listed=self.listed,
-            files_selected=self.selected,
-            files_skipped=self.skipped,
-            files_done=self.done,
-            files_failed=sum(self.failures.values()),
-            bytes_downloaded=self.downloaded,
-            bytes_uploaded=self.uploaded,
-            summary=f"{self.done}/{self.selected}",
-        )
-
-    def add(self, row: FileResult) -> None:
-        """Keep a row."""
-        self.rows.append(row)
-        if row.outcome is FileOutcome.STORED:
-            self.uploaded += row.size or 0
-
-    def count_download(self, count: int) -> None:
-        """Count bytes read from the source."""
-        self.downloaded += count
-
-    def failed_row(self, file: RemoteFile, error: Failed) -> FileResult:
-        """Count a failed file and make its row."""
-        self.failures[error.category] += 1
-        self.first_message = self.first_message or f"{file.path}: {error.detail}"
-        return FileResult(
-            source_path=file.path,
-            outcome=FileOutcome.FAILED,
-            source_size=max(file.stat.size, 0),
-            source_modified_at=file.stat.modified_at,
-            category=error.category,
-            message=error.detail[:1024],
-            finished_at=self._now(),
-        )
 
 
 class Attempt:
     """Runs a run document to its outcome. It raises nothing."""
 
-    def __init__(self, run: Run, settings: WorkerSettings, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, run: Run, settings: WorkerSettings, now: Callable[[], datetime], observer: Observer | None = None
+    ) -> None:
         self._run = run
         self._settings = settings
         self._now = now
+        self._observer = observer or Silent()
+        self._shard = settings.shard
         self._tally = Tally(now)
-        self._reporter = Reporter(run.report_url, run.job, settings.token_file, self._tally.progress)
+        self._reporter = Reporter(run.report_url, run.job, self._shard, settings.token_file, self._tally.progress)
+        self._secrets = Secrets(settings.run_secrets_dir)
+        self._stop = Stop()
         self._sink: S3Sink | None = None
+        # One for each file, and some for what else blocks.
+        self._threads = ThreadPoolExecutor(run.transfer.concurrent_files + 2, thread_name_prefix="file")
 
     async def run(self) -> Outcome:
         """The outcome, also when the task is cancelled; by then nothing half-done is left."""
@@ -101,6 +76,7 @@ class Attempt:
             flush = min(flush, CANCELLED_FLUSH_SECONDS)
         with suppress(asyncio.CancelledError):  # all that is left is telling the api
             await self._reporter.finish(flush)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         return ended
 
     async def _guarded(self) -> Outcome:
@@ -113,117 +89,234 @@ class Attempt:
         except Exception as error:
             log.exception("the run failed for a reason nobody thought of")
             failure = Failed(Category.UNKNOWN, f"unexpected {type(error).__name__}; see the log")
-        return outcome.failed(failure, self._final(), await self._manifest())
+        return outcome.failed(failure, self._tally.final(), await self._manifest())
 
     async def _pipeline(self) -> Outcome:
         run, tally = self._run, self._tally
         if run.destination is None:
             raise Failed(Category.CONFIG, "the run has no destination")
-        destination, secrets = run.destination.s3, Secrets(self._settings.run_secrets_dir)
-        source = source_of(run, secrets)
-        sink = self._sink = S3Sink(destination, secrets)
+        source = source_of(run, self._secrets)
+        sink = self._sink = S3Sink(run.destination.s3, self._secrets, stop=self._stop)
         async with AsyncExitStack() as stack:
-            stored = await sink.objects(destination.prefix)
+            written = await self._in_thread(self._written, sink, run.destination.s3.prefix)
             await stack.enter_async_context(source.session())
-            plan = await self._plan(source, destination, stored)
-            if run.selection.policy is SelectionPolicy.CHANGED_OR_NEW:
-                changed = await _changed(sink, plan.stored)
-            else:
-                changed = []
-            pending = [*plan.new, *changed]
-            tally.listed, tally.skipped = plan.listed, plan.left_out + len(plan.stored) - len(changed)
-            tally.selected = len(pending) + len(plan.refused)
-            log.info("files selected", extra={"listed": tally.listed, "selected": tally.selected})
+            if run.selection.policy is SelectionPolicy.EXPLICIT and not run.selection.files:
+                raise Failed(Category.CONFIG, "selection.policy is Explicit, and selection.files names no file")
+            plan = await self._plan(source, sink, written)
             if run.selection.dry_run:
                 return Outcome(
-                    reason="DryRun", message=f"{tally.selected} files would be moved", progress=self._final()
+                    reason="DryRun", message=f"{tally.selected} files would be moved", progress=tally.final()
                 )
             if run.job.attempt > 1:
-                for row in await rows_of_earlier_attempts(sink, run.job, plan.stored, stored):
+                for row in await self._in_thread(
+                    lambda: list(rows_of_earlier_attempts(sink, run.job, plan.stored, written))
+                ):
                     self._row(row)
-            for file, why in plan.refused:
-                self._failed(file, Failed(Category.CONFIG, why))
+            for refusal in plan.refused:
+                self._failed(refusal.what, Failed(refusal.category, refusal.why))
+            await self._in_thread(self._abort_stale_uploads, sink, plan.pending)
             ring: KeyRing | None = None
-            if run.decrypt is not None and any(target.opening.encrypted for target in pending):
-                ring = await stack.enter_async_context(key_ring(self._settings.memory_dir, secrets))
-            transfers = Transfers(run, source, sink, ring, self._now, self._row, tally.count_download)
-            transfers.claims.update(
-                (target.key, target.file.path)
-                for target in [*plan.new, *plan.stored]
-                if not target.opening.shape.archive
-            )
-            await self._move_all(transfers, pending)
+            if run.decrypt is not None and any(target.opening.encrypted for target in plan.pending):
+                ring = await self._ring(stack)
+            await self._move_all(source, sink, ring, plan)
+            await self._dispose_of_stored(source, sink, plan.stored)
         return outcome.concluded(
-            tally.failures, tally.first_message, run.transfer.on_file_error, self._final(), await self._manifest()
+            tally.failures,
+            tally.first_message,
+            run.transfer.on_file_error,
+            tally.final(),
+            await self._manifest(),
+            rows=tally.rows.count,
         )
 
-    async def _plan(self, source: Source, destination: S3Destination, stored: Container[str]) -> Plan:
-        pgp = self._run.decrypt.openpgp.mode if self._run.decrypt else OpenPgpMode.NEVER
-        return make_plan(
-            [file async for file in source.listing()],
-            stored,
-            self._run.selection,
-            prefix=destination.prefix,
-            pgp=pgp,
-            unpack=self._run.unpack.mode,
-            now=self._now(),
-        )
+    # ---- what to move ---------------------------------------------------------------------------
 
-    async def _move_all(self, transfers: Transfers, pending: list[Target]) -> None:
-        queue = iter(pending)
+    async def _plan(self, source: Source, sink: S3Sink, written: dict[str, float]) -> Plan:
+        run, tally = self._run, self._tally
+        shard = (self._shard, run.transfer.parallelism)
+        planner = Planner(run, written, now=self._now(), shard=shard, skipped=self._observer.skipped)
+        async for file in source.listing():
+            planner.add(file)
+        plan = planner.plan()
+        changed: list[Target] = []
+        if run.selection.policy is SelectionPolicy.CHANGED_OR_NEW:
+            changed = await self._in_thread(self._changed, sink, plan.stored)
+            taken = set(changed)
+            plan.stored = [target for target in plan.stored if target not in taken]
+        for target in plan.stored:
+            planner.skip(target.file, SkipReason.ALREADY_STORED)
+        plan.pending = planner.choose([*plan.pending, *changed])
+        tally.listed, tally.skipped = plan.listed, plan.skipped.total()
+        tally.selected = len(plan.pending) + len(plan.refused)
+        self._observer.planned(plan)
+        log.info(
+            "files selected",
+            extra={
+                "listed": tally.listed,
+                "selected": tally.selected,
+                "skipped": {reason.name: count for reason, count in plan.skipped.items()},
+            },
+        )
+        return plan
+
+    async def _ring(self, stack: AsyncExitStack) -> KeyRing:
+        assert self._run.decrypt is not None  # noqa: S101 - callers look
+        ring = key_ring(self._settings.memory_dir, self._secrets, self._run.decrypt.openpgp)
+        entered = await self._in_thread(ring.__enter__)
+        stack.push_async_callback(self._in_thread, ring.__exit__, None, None, None)
+        return entered
+
+    def _written(self, sink: S3Sink, prefix: str) -> dict[str, float]:
+        """All keys below a prefix, and the Unix time at which each was written."""
+        written: dict[str, float] = {}
+        for entry in sink.objects(prefix):
+            self._stop.check()
+            written[entry.key] = entry.modified_at.timestamp()
+        return written
+
+    def _changed(self, sink: S3Sink, stored: list[Target]) -> list[Target]:
+        """Those whose object was made from another state of the file than the one listed."""
+        changed = []
+        for target, facts in facts_of(sink, stored):
+            self._stop.check()
+            if facts is None or not unchanged(facts, target.file):
+                changed.append(target)
+        return changed
+
+    def _abort_stale_uploads(self, sink: S3Sink, pending: list[Target]) -> None:
+        """What a killed run left open of the keys that this one is about to write; it only costs its owner money."""
+        if not pending or self._run.destination is None:
+            return
+        prefix = self._run.destination.s3.prefix
+        try:
+            aborted = sink.abort_stale_uploads(OwnKeys(pending, prefix), prefix)
+        except Failed as error:
+            log.warning("stale uploads could not be looked for", extra={"why": error.detail})
+        else:
+            if aborted:
+                log.info("stale uploads aborted", extra={"count": aborted})
+
+    # ---- moving ---------------------------------------------------------------------------------
+
+    async def _move_all(self, source: Source, sink: S3Sink, ring: KeyRing | None, plan: Plan) -> None:
+        run = self._run
+        claims = Claims()
+        for target in (*plan.pending, *plan.stored):
+            if target.opening.archive is None:
+                claims.take(target.key, target.file.path)
+        overwrite = run.transfer.overwrite or _OVERWRITE[run.selection.policy]
+        transfers = Transfers(run, sink, ring, self._stop, asyncio.get_running_loop(), overwrite, claims)
+        settled = self._now() + timedelta(seconds=run.selection.stability_seconds)
+        if plan.pending:
+            await asyncio.sleep((settled - self._now()).total_seconds())
+        queue = iter(plan.pending)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._run.transfer.concurrent_files, len(pending))):
-                group.create_task(self._move_some(transfers, queue))
+            for _ in range(min(run.transfer.concurrent_files, len(plan.pending))):
+                group.create_task(self._move_some(source, transfers, queue))
 
-    async def _move_some(self, transfers: Transfers, queue: Iterator[Target]) -> None:
-        policy = self._run.selection.policy
+    async def _move_some(self, source: Source, transfers: Transfers, queue: Iterator[Target]) -> None:
         for target in queue:
-            file = target.file
+            self._observer.began(target.file)
             try:
-                await transfers.move(target, overwrite=policy is not SelectionPolicy.NEW_ONLY)
-            except Failed as error:
-                self._failed(file, error)
-            except Exception as error:
-                log.exception("a file failed for a reason nobody thought of", extra={"path": file.path})
-                self._failed(file, Failed(Category.UNKNOWN, f"unexpected {type(error).__name__}; see the log"))
-            else:
-                self._tally.done += 1
-                log.info("file stored", extra={"path": file.path})
+                await self._move(source, transfers, target)
+            finally:
+                self._observer.ended(target.file)
 
-    def _failed(self, file: RemoteFile, error: Failed) -> None:
-        log.warning("file failed", extra={"path": file.path, "category": error.category.value, "why": error.detail})
-        self._row(self._tally.failed_row(file, error))
+    async def _move(self, source: Source, transfers: Transfers, target: Target) -> None:
+        file, loop, tally = target.file, asyncio.get_running_loop(), self._tally
+        tries = Tries(self._run.transfer.max_attempts_per_file)
+
+        def count(size: int) -> None:
+            tally.downloaded += size
+            self._observer.downloaded(file, size)
+
+        def opened() -> AsyncGenerator[bytes]:
+            return download(source, file, tries, count)
+
+        def row(result: FileResult) -> None:
+            loop.call_soon_threadsafe(self._row, result)
+
+        move = Move(target, opened, row, self._now, lambda: tries.used)
+        try:
+            await self._in_thread(transfers.move, move)
+        except LeftForLaterError:
+            log.info("file left for a later run, as it has changed since it was listed", extra={"path": file.path})
+            tally.left_for_later()
+            self._observer.skipped(file, SkipReason.CHANGING)
+        except Failed as error:
+            if self._stop.is_set():
+                raise asyncio.CancelledError from error
+            self._failed(file, error, tries=tries.used)
+        except Exception as error:
+            log.exception("a file failed for a reason nobody thought of", extra={"path": file.path})
+            self._failed(file, Failed(Category.UNKNOWN, f"unexpected {type(error).__name__}; see the log"))
+        else:
+            tally.done += 1
+            log.info("file stored", extra={"path": file.path})
+            await self._dispose(source, file)
+        finally:
+            tally.retries += tries.used - 1
+
+    # ---- source files that are stored -----------------------------------------------------------
+
+    async def _dispose(self, source: Source, file: RemoteFile) -> None:
+        """The objects are visible whatever becomes of this; that the source file stays is a failure of its own."""
+        disposition = disposition_of(self._run)
+        if disposition.action is DispositionAction.NONE:
+            return
+        try:
+            if not await source.dispose(file, disposition):
+                log.info("the file changed after it was read, and stays on the server", extra={"path": file.path})
+        except Failed as error:
+            why = Failed(error.category, f"stored, but it stays on the server: {error.detail}")
+            log.warning("source file stays", extra={"path": file.path, "why": why.detail})
+            self._tally.count_failure(file, why)
+
+    async def _dispose_of_stored(self, source: Source, sink: S3Sink, stored: list[Target]) -> None:
+        """What an earlier run stored, but did not come to move or delete."""
+        if disposition_of(self._run).action is DispositionAction.NONE:
+            return
+        changed = set(await self._in_thread(self._changed, sink, stored))
+        for target in stored:
+            if target not in changed:
+                await self._dispose(source, target.file)
+
+    # ---- rows, manifest, threads ----------------------------------------------------------------
+
+    def _failed(self, what: RemoteFile | Unreadable, error: Failed, *, tries: int = 1) -> None:
+        log.warning("file failed", extra={"path": what.path, "category": error.category.value, "why": error.detail})
+        self._row(self._tally.failed(what, error, tries=tries))
 
     def _row(self, row: FileResult) -> None:
         self._tally.add(row)
         self._reporter.add(row)
-
-    def _final(self) -> Progress:
-        return self._tally.progress().model_copy(update={"updated_at": self._now()})
+        self._observer.row(row)
 
     async def _manifest(self) -> ManifestRef | None:
         """Written if there is anything to say. That it cannot be written does not change how the run ended."""
-        destination = self._run.destination
-        if not self._tally.rows or self._sink is None or destination is None:
+        run, rows, sink = self._run, self._tally.rows, self._sink
+        shards = run.transfer.parallelism
+        if sink is None or run.destination is None or run.selection.dry_run or (not rows.count and shards == 1):
             return None
+        to = run.destination.s3
+        if self._stop.is_set():
+            # The run's own gives up at once now, which this last write must not.
+            sink = S3Sink(to, self._secrets)
+        write = partial(manifest.write, sink, to.bucket, to.prefix, run.job, rows, shard=self._shard, shards=shards)
         try:
             async with asyncio.timeout(MANIFEST_SECONDS):
-                return await manifest.write(
-                    self._sink, destination.s3.bucket, destination.s3.prefix, self._run.job, self._tally.rows
-                )
+                return await asyncio.get_running_loop().run_in_executor(self._threads, write)
         except (Failed, TimeoutError) as error:
             log.warning("the manifest could not be written", extra={"why": str(error)})
             return None
 
-
-async def _changed(sink: S3Sink, stored: list[Target]) -> list[Target]:
-    """Those whose object was made from another state of the file than the one listed."""
-    gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-
-    async def look(target: Target) -> bool:
-        async with gate:
-            facts = await sink.facts(target.key)
-        return facts is None or not unchanged(facts, target.file)
-
-    differs = await asyncio.gather(*(look(target) for target in stored))
-    return [target for target, different in zip(stored, differs, strict=True) if different]
+    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
+        """Run what blocks in a thread. When cancelled, it is told to stop, and waited for."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._stop.set()
+            with suppress(Exception):
+                await future
+            raise

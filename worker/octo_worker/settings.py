@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from octo_core.domain import run
+from octo_core.domain.shard import INDEX_VARIABLE
 from octo_core.settings import Settings
 
 
@@ -18,6 +19,12 @@ class WorkerSettings(Settings):
     token_file: Path = Field(default=Path(run.TOKEN_FILE), description="The token for the report endpoint.")
     memory_dir: Path = Field(default=Path(run.MEMORY_DIR), description="Memory-backed; key material is unwrapped here.")
     termination_log: Path = Field(default=Path(run.TERMINATION_LOG), description="Where the outcome is written.")
+    shard: int = Field(
+        default=0,
+        ge=0,
+        validation_alias=INDEX_VARIABLE,
+        description="Which of the workers that share the attempt this is; Kubernetes says it to Indexed Jobs.",
+    )
     report_flush_seconds: float = Field(
         default=60.0, ge=0, description="How long a finished run tries to deliver the rest of its report."
     )

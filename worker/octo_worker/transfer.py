@@ -1,4 +1,4 @@
-"""Moves one file: download, decrypt, unpack, verify, upload.
+"""Moves one file: download, decrypt, unpack, verify, upload. All of it but the download runs in a thread.
 
 A file that is one object streams through. The members of an archive must not become visible before
 the end of the archive has been verified, and an archive may have any number of them. So it is read
@@ -11,39 +11,37 @@ costs a second download of a large archive, and no memory, staging or disk.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from urllib.parse import quote
 
 from octo_core.domain.failure import Category
 from octo_core.domain.model import rfc3339
 from octo_core.domain.report import FileOutcome, FileResult
 from octo_core.domain.run import Run
+from octo_core.domain.selection import OverwritePolicy
 from octo_worker import layout
-from octo_worker.failure import ConnectionLostError, Failed, MalformedError
-from octo_worker.layout import NameRefusedError, Shape
-from octo_worker.limits import EntryMeter, ExpansionMeter, MemoryBudget
+from octo_worker.bridge import Stop, pulled
+from octo_worker.failure import Failed, MalformedError
+from octo_worker.layout import NameRefusedError
+from octo_worker.limits import ExpansionMeter, MemoryBudget
 from octo_worker.selection import Target
 from octo_worker.sinks.s3 import ObjectFacts, S3Sink
-from octo_worker.sources import RemoteFile, Source
-from octo_worker.stages.archive import TarReader
+from octo_worker.sources import RemoteFile
+from octo_worker.stages.archive import members
 from octo_worker.stages.decrypt import KeyRing
-from octo_worker.stages.inflate import inflate
-from octo_worker.stages.verify import Digest, download
+from octo_worker.stages.expand import expand
+from octo_worker.stages.verify import Digest, hashed
 
-TRIES = 3
-BACKOFF_SECONDS = (0.5, 2.0)
 HELD_BYTES = 64 << 20
 """What all archives of a run together may hold in memory."""
+CHANGED_BETWEEN_READINGS = "the archive changed between its two readings"
 _MAX_PATH_METADATA = 1024
 """S3 takes 2 KiB of metadata in all; a longer path stands in the manifest only."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,211 +55,261 @@ class _Verified:
     held: bytes | None
 
 
+class Claims:
+    """Which source path each key belongs to: those planned, and the members of archives seen so far."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+        self._lock = Lock()
+
+    def take(self, key: str, path: str) -> str:
+        """Claim a key for a path; the answer is whose it is."""
+        with self._lock:
+            return self._owners.setdefault(key, path)
+
+
+@dataclass(slots=True)
+class Move:
+    """One file on its way."""
+
+    target: Target
+    downloads: Callable[[], AsyncGenerator[bytes]]
+    """Opens the file's bytes, on the event loop; an archive may be read twice."""
+    row: Callable[[FileResult], None]
+    """Called, in the thread, for each object that is stored."""
+    now: Callable[[], datetime]
+    tries: Callable[[], int]
+    """How often the file has been tried so far."""
+    raw: Digest = field(default_factory=Digest)
+    """Of the bytes on the server."""
+
+    @property
+    def file(self) -> RemoteFile:
+        """The source file."""
+        return self.target.file
+
+    def stored(self, outcome: FileOutcome, *, key: str, content: Digest, source_sha256: str, member: str = "") -> None:
+        """Tell of an object."""
+        self.row(
+            FileResult(
+                source_path=self.file.path,
+                member=member,
+                outcome=outcome,
+                key=key,
+                source_size=self.file.size,
+                source_modified_at=self.file.modified_at,
+                source_sha256=source_sha256,
+                size=content.size,
+                sha256=content.sha256,
+                tries=self.tries(),
+                finished_at=self.now(),
+            )
+        )
+
+
 @dataclass(slots=True)
 class Transfers:
-    """What all transfers of a run share. ``row`` is called for each finished object."""
+    """What all transfers of a run share."""
 
     run: Run
-    source: Source
     sink: S3Sink
     ring: KeyRing | None
-    now: Callable[[], datetime]
-    row: Callable[[FileResult], None]
-    downloaded: Callable[[int], None]
-    claims: dict[str, str] = field(default_factory=dict)
-    """Key to path of the file that it belongs to: those planned, and the members seen so far."""
+    stop: Stop
+    loop: asyncio.AbstractEventLoop
+    overwrite: OverwritePolicy
+    claims: Claims = field(default_factory=Claims)
     budget: MemoryBudget = field(default_factory=lambda: MemoryBudget(HELD_BYTES))
 
-    async def move(self, target: Target, *, overwrite: bool) -> None:
-        """Store one file, trying again over a new connection when one breaks. Raises ``Failed``."""
-        for number in range(1, TRIES + 1):
-            try:
-                if target.opening.shape.archive:
-                    await self._archive(target, overwrite=overwrite)
-                else:
-                    await self._single(target, overwrite=overwrite)
-            except ConnectionLostError as error:
-                if number == TRIES:
-                    raise
-                log.warning("trying again after a lost connection", extra={"path": target.file.path, "why": str(error)})
-                await asyncio.sleep(BACKOFF_SECONDS[number - 1])
-            except MalformedError as error:
-                raise await self._cause(target, error) from error
-            else:
-                return
+    def move(self, move: Move) -> None:
+        """Store one file; blocks. Raises ``Failed``, or ``LeftForLaterError`` if it is still being written."""
+        if move.target.opening.archive is None:
+            self._single(move)
+        else:
+            self._archive(move)
 
-    async def _single(self, target: Target, *, overwrite: bool) -> None:
-        raw, content = Digest(), Digest()
-        async with aclosing(self._opened(target, raw)) as stream:
-            written = await self.sink.put_stream(
-                target.key,
-                stream,
+    # ---- one object -----------------------------------------------------------------------------
+
+    def _single(self, move: Move) -> None:
+        content = Digest()
+        with closing(self._content(move)) as chunks:
+            outcome = self._write(
+                move,
+                move.target.key,
+                chunks,
                 content,
-                _metadata(self.run, target.file),
-                lambda: {"sha256": content.sha256, "source-sha256": raw.sha256},
-                overwrite=overwrite,
-                source_size=target.file.stat.size,
+                _metadata(self.run, move.file),
+                expected_size=move.file.size,
+                late=lambda: {"sha256": content.sha256, "source-sha256": move.raw.sha256},
             )
-        outcome = FileOutcome.STORED if written else await self._existing(target.file, target.key, content)
-        self.row(self._result(target.file, outcome, raw, key=target.key, size=content.size, sha256=content.sha256))
+        move.stored(outcome, key=move.target.key, content=content, source_sha256=move.raw.sha256)
 
-    async def _archive(self, target: Target, *, overwrite: bool) -> None:
-        file, raw = target.file, Digest()
-        verified = await self._verify_members(target, raw)
+    def _write(
+        self,
+        move: Move,
+        key: str,
+        chunks: Iterator[bytes],
+        content: Digest,
+        metadata: dict[str, str],
+        *,
+        expected_size: int,
+        late: Callable[[], dict[str, str]] = dict,
+    ) -> FileOutcome:
+        """Write an object once its chunks have come to a good end, if the overwrite policy lets it."""
+        before = self._replaceable(move.file, key)
+        overwrite = self.overwrite is OverwritePolicy.ALWAYS or before is not None
+        with self.sink.writer(key, metadata, overwrite=overwrite, expected_size=expected_size) as writer:
+            for chunk in chunks:
+                self.stop.check()
+                content.add(chunk)
+                writer.write(chunk)
+            if before is not None and _same(before, move.file, content):
+                return FileOutcome.ALREADY_STORED
+            if writer.commit(late()):
+                return FileOutcome.STORED
+        facts = self.sink.facts(key)
+        if facts is None or not _same(facts, move.file, content):
+            raise Failed(Category.INTEGRITY, f"another object is stored under {key}; it is left as it is")
+        return FileOutcome.ALREADY_STORED
+
+    def _replaceable(self, file: RemoteFile, key: str) -> ObjectFacts | None:
+        """The object that is there, if it was made from this file and may be replaced."""
+        if self.overwrite is not OverwritePolicy.IF_CHANGED:
+            return None
+        facts = self.sink.facts(key)
+        if facts is not None and facts.metadata.get("source-path", _source_path(file)) != _source_path(file):
+            raise Failed(Category.INTEGRITY, f"the object under {key} was made from another file; it is left as it is")
+        return facts
+
+    # ---- archives -------------------------------------------------------------------------------
+
+    def _archive(self, move: Move) -> None:
+        target, file = move.target, move.file
+        verified = self._verify_members(move)
+        source_sha256 = move.raw.sha256
+        metadata = {**_metadata(self.run, file), "source-sha256": source_sha256}
         try:
             self._claim(verified, file)
-            metadata = {**_metadata(self.run, file), "source-sha256": raw.sha256}
             if all(member.held is not None for member in verified):
                 for member in verified:
-                    await self._write_member(file, member, _once(member.held or b""), raw, metadata, overwrite)
+                    self._write_member(move, member, iter((member.held or b"",)), metadata)
             else:
-                await self._write_from_second_reading(target, verified, raw, metadata, overwrite)
+                self._write_from_second_reading(move, verified, metadata)
         finally:
             self.budget.give_back(sum(len(member.held or b"") for member in verified))
         marker = {
             "source": {
                 "path": file.path,
-                "size": file.stat.size,
-                "modifiedAt": rfc3339(file.stat.modified_at),
-                "sha256": raw.sha256,
+                "size": file.size,
+                "modifiedAt": rfc3339(file.modified_at),
+                "sha256": source_sha256,
             },
             "members": [{"name": m.name, "key": m.key, "size": m.size, "sha256": m.sha256} for m in verified],
         }
         # Last, as it is what makes the archive count as stored. A rerun may replace what a crash left behind.
-        await self.sink.put(target.key, json.dumps(marker).encode(), metadata, overwrite=True)
+        self.sink.put(target.key, json.dumps(marker).encode(), metadata, overwrite=True)
 
-    async def _verify_members(self, target: Target, raw: Digest) -> list[_Verified]:
+    def _verify_members(self, move: Move) -> list[_Verified]:
         """Read the whole archive and write nothing."""
         found: list[_Verified] = []
+        kept: list[bytes] = []
         holding, held_bytes = True, 0
         try:
-            async with aclosing(self._opened(target, raw)) as stream:
-                reader = TarReader(stream, EntryMeter(self.run.unpack))
-                async for member in reader.members():
-                    if holding and self.budget.take(member.size):
-                        held_bytes += member.size
-                    elif holding:
-                        self.budget.give_back(held_bytes)
-                        holding, held_bytes = False, 0
-                        found = [_Verified(m.name, m.key, m.size, m.sha256, None) for m in found]
-                    digest, chunks = hashlib.sha256(), []
-                    async for chunk in reader.data():
-                        digest.update(chunk)
-                        if holding:
-                            chunks.append(chunk)
-                    try:
-                        key = layout.member_key(self._prefix, target.file.folder, target.opening.stem, member.name)
-                    except NameRefusedError as error:
-                        raise Failed(Category.CONFIG, f"archive: {member.name[:200]!r}: {error}") from error
-                    held = b"".join(chunks) if holding else None
-                    found.append(_Verified(member.name, key, member.size, digest.hexdigest(), held))
+            with closing(self._content(move)) as content, self._hearing_out(content):
+                for name, key, chunks in self._members(move, content):
+                    digest = Digest()
+                    for chunk in chunks:
+                        self.stop.check()
+                        digest.add(chunk)
+                        if holding and self.budget.take(len(chunk)):
+                            held_bytes += len(chunk)
+                            kept.append(chunk)
+                        elif holding:
+                            self.budget.give_back(held_bytes)
+                            holding, held_bytes = False, 0
+                            kept.clear()
+                            found = [_Verified(m.name, m.key, m.size, m.sha256, None) for m in found]
+                    held = b"".join(kept) if holding else None
+                    kept.clear()
+                    found.append(_Verified(name, key, digest.size, digest.sha256, held))
         except BaseException:
             self.budget.give_back(held_bytes)
             raise
         return found
 
-    def _claim(self, members: list[_Verified], file: RemoteFile) -> None:
-        for member in members:
-            owner = self.claims.setdefault(member.key, file.path)
+    def _members(self, move: Move, content: Iterator[bytes]) -> Iterator[tuple[str, str, Iterator[bytes]]]:
+        """Name, key and bytes of each member of an archive."""
+        opening = move.target.opening
+        assert opening.archive is not None  # noqa: S101 - callers look
+        for member in members(opening.archive, content, self.run.unpack, move.file.size):
+            try:
+                key = layout.member_key(self._prefix, move.file.folder, opening.stem, member.name)
+            except NameRefusedError as error:
+                raise Failed(Category.CONFIG, f"archive: {member.name[:200]!r}: {error}") from error
+            yield member.name, key, member.chunks
+
+    def _claim(self, verified: list[_Verified], file: RemoteFile) -> None:
+        for member in verified:
+            owner = self.claims.take(member.key, file.path)
             if owner != file.path:
                 raise Failed(
                     Category.CONFIG,
                     f"archive: member {member.name[:200]!r} maps to {member.key}, as does {owner}",
                 )
 
-    async def _write_from_second_reading(
-        self,
-        target: Target,
-        verified: list[_Verified],
-        raw: Digest,
-        metadata: dict[str, str],
-        overwrite: bool,
-    ) -> None:
-        again = Digest()
-        async with aclosing(self._opened(target, again)) as stream:
-            reader = TarReader(stream, EntryMeter(self.run.unpack))
-            expected = iter(verified)
-            async for member in reader.members():
+    def _write_from_second_reading(self, move: Move, verified: list[_Verified], metadata: dict[str, str]) -> None:
+        first, move.raw = move.raw, Digest()
+        expected = iter(verified)
+        with closing(self._content(move)) as content:
+            for name, _, chunks in self._members(move, content):
                 known = next(expected, None)
-                if known is None or (known.name, known.size) != (member.name, member.size):
-                    raise Failed(Category.INTEGRITY, "the archive changed between its two readings")
-                await self._write_member(target.file, known, reader.data(), raw, metadata, overwrite)
+                if known is None or known.name != name:
+                    raise Failed(Category.INTEGRITY, CHANGED_BETWEEN_READINGS)
+                self._write_member(move, known, _as_verified(chunks, known), metadata)
+        if move.raw.sha256 != first.sha256:
+            raise Failed(Category.INTEGRITY, CHANGED_BETWEEN_READINGS)
 
-    async def _write_member(
-        self,
-        file: RemoteFile,
-        member: _Verified,
-        stream: AsyncGenerator[bytes],
-        raw: Digest,
-        metadata: dict[str, str],
-        overwrite: bool,
-    ) -> None:
+    def _write_member(self, move: Move, member: _Verified, chunks: Iterator[bytes], metadata: dict[str, str]) -> None:
         content = Digest()
-        written = await self.sink.put_stream(
-            member.key,
-            _as_verified(stream, member),
-            content,
-            {**metadata, "sha256": member.sha256},
-            dict,
-            overwrite=overwrite,
-            source_size=member.size,
-        )
-        outcome = FileOutcome.STORED if written else await self._existing(file, member.key, content)
-        self.row(
-            self._result(file, outcome, raw, member=member.name, key=member.key, size=member.size, sha256=member.sha256)
-        )
+        with_digest = {**metadata, "sha256": member.sha256}
+        outcome = self._write(move, member.key, chunks, content, with_digest, expected_size=member.size)
+        source_sha256 = metadata["source-sha256"]
+        move.stored(outcome, key=member.key, content=content, source_sha256=source_sha256, member=member.name)
 
-    def _opened(self, target: Target, raw: Digest) -> AsyncGenerator[bytes]:
-        """The file's content: downloaded, decrypted and inflated, as its name says."""
-        stream = self._decrypted(target, raw)
-        if target.opening.shape in (Shape.GZIP, Shape.TAR_GZ):
-            stream = inflate(stream, ExpansionMeter(target.file.stat.size, self.run.unpack))
-        return stream
+    # ---- a file's content -----------------------------------------------------------------------
 
-    def _decrypted(self, target: Target, raw: Digest) -> AsyncGenerator[bytes]:
-        stream = download(self.source, target.file, raw, self.downloaded)
-        if not target.opening.encrypted:
-            return stream
-        if self.ring is None:
-            raise Failed(Category.CONFIG, "the file is encrypted, and the provider has no decrypt.openpgp")
-        return self.ring.decrypt(stream, ExpansionMeter(target.file.stat.size, self.run.unpack))
+    def _content(self, move: Move) -> Generator[bytes]:
+        """The file's content: downloaded, decrypted and expanded, as its name says."""
+        opening = move.target.opening
+        with closing(self._decrypted(move)) as inner:
+            if opening.compression is None:
+                yield from inner
+            else:
+                meter = ExpansionMeter(move.file.size, self.run.unpack)
+                with self._hearing_out(inner):
+                    yield from expand(opening.compression, inner, meter)
 
-    async def _cause(self, target: Target, error: MalformedError) -> Failed:
-        """The verdict on the message that malformed content came from, if it is the message that is damaged."""
-        if not target.opening.encrypted:
-            return error
+    @contextmanager
+    def _hearing_out(self, chunks: Iterator[bytes]) -> Iterator[None]:
+        """What is malformed may come out of a message that is damaged, or of a file that changed while it was
+        read; gpg and the download know only at the end. So they are read to it, and their verdict goes first."""
         try:
-            async with aclosing(self._decrypted(target, Digest())) as stream:
-                async for _ in stream:
-                    pass
-        except ConnectionLostError:
-            return error
-        except Failed as verdict:
-            return verdict
-        return error
+            yield
+        except MalformedError:
+            for _ in chunks:
+                self.stop.check()
+            raise
 
-    async def _existing(self, file: RemoteFile, key: str, content: Digest) -> FileOutcome:
-        """The key was taken: the same data is as good as stored, and other data must not be lost."""
-        facts = await self.sink.facts(key)
-        if facts is not None and _same(facts, file, content):
-            return FileOutcome.ALREADY_STORED
-        raise Failed(Category.INTEGRITY, f"another object is stored under {key}; it is left as it is")
-
-    def _result(
-        self, file: RemoteFile, outcome: FileOutcome, raw: Digest, *, key: str, size: int, sha256: str, member: str = ""
-    ) -> FileResult:
-        return FileResult(
-            source_path=file.path,
-            member=member,
-            outcome=outcome,
-            key=key,
-            source_size=file.stat.size,
-            source_modified_at=file.stat.modified_at,
-            source_sha256=raw.sha256,
-            size=size,
-            sha256=sha256,
-            finished_at=self.now(),
-        )
+    def _decrypted(self, move: Move) -> Generator[bytes]:
+        with closing(pulled(self.loop, move.downloads(), self.stop)) as downloaded:
+            chunks = hashed(downloaded, move.raw)
+            if not move.target.opening.encrypted:
+                yield from chunks
+                return
+            if self.ring is None:
+                raise Failed(Category.CONFIG, "the file is encrypted, and the provider has no decrypt.openpgp")
+            meter = ExpansionMeter(move.file.size, self.run.unpack)
+            with closing(self.ring.decrypt(chunks, meter)) as opened:
+                yield from opened
 
     @property
     def _prefix(self) -> str:
@@ -271,15 +319,19 @@ class Transfers:
 def _metadata(run: Run, file: RemoteFile) -> dict[str, str]:
     """What stands with every object made from the file."""
     metadata = {**source_facts(file), "octo-job": run.job.uid}
-    path = quote(file.path)
+    path = _source_path(file)
     if len(path) <= _MAX_PATH_METADATA:
         metadata["source-path"] = path
     return metadata
 
 
+def _source_path(file: RemoteFile) -> str:
+    return quote(file.path)
+
+
 def source_facts(file: RemoteFile) -> dict[str, str]:
     """What tells, with a stored object, from which state of its source it was made."""
-    return {"source-size": str(file.stat.size), "source-mtime": rfc3339(file.stat.modified_at)}
+    return {"source-size": str(file.size), "source-mtime": rfc3339(file.modified_at)}
 
 
 def unchanged(facts: ObjectFacts, file: RemoteFile) -> bool:
@@ -288,19 +340,15 @@ def unchanged(facts: ObjectFacts, file: RemoteFile) -> bool:
 
 
 def _same(facts: ObjectFacts, file: RemoteFile, content: Digest) -> bool:
-    """By digest where the object carries one; a multipart object does not, and goes by length and source."""
+    """By digest where the store has kept one; else by length and state of the source."""
     known = facts.metadata.get("sha256")
     return facts.size == content.size and (unchanged(facts, file) if known is None else known == content.sha256)
 
 
-async def _as_verified(stream: AsyncGenerator[bytes], member: _Verified) -> AsyncGenerator[bytes]:
+def _as_verified(chunks: Iterator[bytes], member: _Verified) -> Iterator[bytes]:
     digest = Digest()
-    async for chunk in stream:
+    for chunk in chunks:
         digest.add(chunk)
         yield chunk
     if digest.sha256 != member.sha256:
-        raise Failed(Category.INTEGRITY, "the archive changed between its two readings")
-
-
-async def _once(data: bytes) -> AsyncGenerator[bytes]:
-    yield data
+        raise Failed(Category.INTEGRITY, CHANGED_BETWEEN_READINGS)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 
 from octo_core.domain.failure import Category
 from octo_worker.failure import Failed
 from octo_worker.sources import RemoteFile, Source
+from octo_worker.sources.tries import Tries
+
+
+class LeftForLaterError(Exception):
+    """The file is not as it was listed: somebody still writes it, so it is left to a later run."""
 
 
 class Digest:
@@ -29,19 +34,29 @@ class Digest:
         return self._hash.hexdigest()
 
 
+def hashed(chunks: Iterator[bytes], digest: Digest) -> Iterator[bytes]:
+    """Pass chunks on, and add them to ``digest``."""
+    for chunk in chunks:
+        digest.add(chunk)
+        yield chunk
+
+
 async def download(
-    source: Source, file: RemoteFile, digest: Digest, count: Callable[[int], None]
+    source: Source, file: RemoteFile, tries: Tries, count: Callable[[int], None]
 ) -> AsyncGenerator[bytes]:
-    """The file's bytes. Ends well only if they are as many as were listed and the file is still the same."""
-    before = await source.stat(file)
-    if before != file.stat:
-        raise Failed(Category.INTEGRITY, "the file changed after it was listed")
-    async with aclosing(source.read(file)) as blocks:
+    """The file's bytes. Ends well only if they are as many as were listed and the file is still the same.
+
+    Raises ``LeftForLaterError`` before the first byte if it is not as it was listed, ``Failed`` later.
+    """
+    if await source.stat(file, tries) != file.stat:
+        raise LeftForLaterError
+    size = 0
+    async with aclosing(source.read(file, tries)) as blocks:
         async for block in blocks:
-            digest.add(block)
+            size += len(block)
             count(len(block))
             yield block
-    if digest.size != before.size:
-        raise Failed(Category.INTEGRITY, f"the server gave {digest.size} bytes of {before.size}")
-    if await source.stat(file) != before:
+    if size != file.size:
+        raise Failed(Category.INTEGRITY, f"the server gave {size} bytes of {file.size}")
+    if await source.stat(file, tries) != file.stat:
         raise Failed(Category.INTEGRITY, "the file changed while it was read")
