@@ -87,7 +87,11 @@ def _provider_spec() -> Schema:
         _rule("!self.requireSignature || has(self.signerKeysSecretRef)", "requireSignature needs signerKeysSecretRef")
     ]
     schema["properties"]["source"]["properties"]["sftp"]["properties"]["disposition"]["x-kubernetes-validations"] = [
-        _rule("(self.action == 'Move') == has(self.moveTo)", "moveTo goes with action Move, and only with it")
+        # The API server checks the default of the whole, {}, before it fills in those of the fields.
+        _rule(
+            "(has(self.action) && self.action == 'Move') == has(self.moveTo)",
+            "moveTo goes with action Move, and only with it",
+        )
     ]
     s3 = schema["properties"]["destination"]["properties"]["s3"]["properties"]
     s3["serverSideEncryption"]["x-kubernetes-validations"] = [
