@@ -1,11 +1,14 @@
-"""Entry point of a run's pod: reads the run document, runs it, leaves the outcome, exits by its category."""
+"""Entry point of a run's pod: reads the run document, runs it, leaves the outcome, exits by its category.
+
+With arguments it is the command line of ``octo_worker.cli`` instead.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
+import sys
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -21,12 +24,17 @@ from octo_worker.failure import Failed
 from octo_worker.hardening import forbid_dumps
 from octo_worker.run import Attempt
 from octo_worker.settings import WorkerSettings
+from octo_worker.stopping import stoppable
 
 log = logging.getLogger("octo_worker")
 
 
 def main() -> None:
     """Run the process."""
+    if len(sys.argv) > 1:
+        from octo_worker.cli import commands  # a pod has no use for it
+
+        commands.main(sys.argv[1:])
     forbid_dumps()
     settings = WorkerSettings()
     configure_logging(settings.log_level, service="octo-worker")
@@ -36,7 +44,7 @@ def main() -> None:
         log.error(error.detail)
         _leave(outcome.failed(error, Progress()), settings)
     with log_context(job=run.job.name, job_uid=run.job.uid, attempt=str(run.job.attempt)):
-        ended = asyncio.run(_stoppable(Attempt(run, settings, lambda: datetime.now(UTC))))
+        ended = asyncio.run(stoppable(Attempt(run, settings, lambda: datetime.now(UTC)).run()))
         _leave(ended, settings)
 
 
@@ -50,24 +58,6 @@ def _run_document(settings: WorkerSettings) -> Run:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Failed(Category.CONFIG, f"the run document is not valid: {where}: {first['msg']}") from None
-
-
-async def _stoppable(attempt: Attempt) -> Outcome:
-    """Run the attempt; the first SIGTERM or SIGINT cancels it, later ones do not disturb its cleaning up."""
-    task = asyncio.ensure_future(attempt.run())
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        if not stopped:
-            stopped = True
-            log.info("told to stop")
-            task.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    return await task
 
 
 def _leave(ended: Outcome, settings: WorkerSettings) -> NoReturn:
