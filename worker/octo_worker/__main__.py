@@ -53,7 +53,10 @@ def _run_document(settings: WorkerSettings) -> Run:
         # A controller of a newer version may say more than this worker knows.
         return Run.model_validate_json(settings.run_file.read_bytes(), extra="ignore")
     except OSError as error:
-        raise Failed(Category.CONFIG, f"no run document at {settings.run_file}: {error.strerror}") from error
+        raise Failed(
+            Category.CONFIG,
+            f"no run document at {settings.run_file}: {error.strerror}; without a pod, see octo-worker --help",
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
