@@ -80,9 +80,10 @@ clean: ## Remove everything that was made here, the cluster first
 # ---- made from other files -----------------------------------------------------------------------
 
 .PHONY: crds
-crds: env ## Write crds/, the chart's copy and the reference page from the models
+crds: env ## Write crds/, the chart's copy and the reference pages from the models and the command line
 	@$(BIN)/python -m octo_core.crd.definitions crds
 	@$(BIN)/python -m octo_core.crd.reference docs/reference/custom-resources.md
+	@$(BIN)/python -m octo_worker.cli.reference docs/reference/worker-cli.md
 	@cp crds/*.yaml charts/octo/crds/
 
 .PHONY: lock
