@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = [
     "tests.support.pgp",
@@ -14,6 +15,10 @@ pytest_plugins = [
     # After those that it imports, so that their assertions are rewritten.
     "tests.support.installation",
 ]
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("octo", deadline=None)
+settings.load_profile("octo")
 
 TIERS = ("unit", "integration", "cluster", "e2e", "chaos")
 

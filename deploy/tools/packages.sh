@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian packages of the local cluster and of the image builds. Sourced by tools.sh.
+# Debian packages of the local cluster, of the image builds and of the tests. Sourced by tools.sh.
 
 # command=package; the command tells that the package (or something else that
 # gives the same command) is there.
@@ -9,6 +9,8 @@ OCTO_PACKAGES=(
   buildah=buildah debootstrap=debootstrap sshd=openssh-server gpg=gnupg gpg-agent=gpg-agent
   "/usr/lib/postgresql/$POSTGRES_MAJOR/bin/postgres=postgresql-$POSTGRES_MAJOR"
   openssl=openssl curl=curl xz=xz-utils
+  # The archivers that the unpacking is tested against.
+  bzip2=bzip2 zstd=zstd pigz=pigz bsdtar=libarchive-tools 7z=p7zip-full zip=zip
 )
 # Debian's own python3 has its venv module in a package apart.
 if [[ $(command -v python3) == /usr/bin/python3 ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then

@@ -1,8 +1,8 @@
 """Where a source file's data goes in the bucket. Pure: the key follows from names alone.
 
 ``<prefix>/data/<csv|pdf|xml|json|other>/<folder>/<file>``, where the file has lost its encryption
-ending if it is decrypted, and ``.gz`` if it is unpacked. The members of an archive go below a folder
-of the archive's name, and ``<prefix>/archives/<folder>/<archive>.json`` says that all of them are there.
+ending if it is decrypted, and the likes of ``.gz`` if it is unpacked. The members of an archive go below
+a folder of the archive's name, and ``<prefix>/archives/<folder>/<archive>.json`` says that all of them are there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from octo_core.domain.provider import OpenPgpMode, UnpackMode
 MAX_KEY_BYTES = 1024
 """S3's limit."""
 _ENCRYPTED = (".gpg", ".pgp", ".asc")
-_TAR_GZ = (".tar.gz", ".tgz")
 _TYPES = ("csv", "pdf", "xml", "json")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -25,26 +24,53 @@ class NameRefusedError(ValueError):
     """A name that no object may have; the text says why."""
 
 
-class Shape(StrEnum):
-    """What is inside a file once it is decrypted."""
+class Compression(StrEnum):
+    """How one stream of bytes is compressed."""
 
-    PLAIN = "plain"
     GZIP = "gzip"
-    TAR = "tar"
-    TAR_GZ = "tar.gz"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
 
-    @property
-    def archive(self) -> bool:
-        """Whether it holds members."""
-        return self in (Shape.TAR, Shape.TAR_GZ)
+
+class ArchiveKind(StrEnum):
+    """What holds members."""
+
+    TAR = "tar"
+    ZIP = "zip"
+
+
+_COMPRESSIONS = {
+    ".gz": Compression.GZIP,
+    ".bz2": Compression.BZIP2,
+    ".xz": Compression.XZ,
+    ".zst": Compression.ZSTD,
+}
+_SHORT_TARS = {
+    ".tgz": Compression.GZIP,
+    ".tbz2": Compression.BZIP2,
+    ".tbz": Compression.BZIP2,
+    ".txz": Compression.XZ,
+    ".tzst": Compression.ZSTD,
+}
+# In this order: `.tar.gz` is to be found before `.gz`.
+_ENDINGS: dict[str, tuple[Compression | None, ArchiveKind | None]] = {
+    **{f".tar{ending}": (compression, ArchiveKind.TAR) for ending, compression in _COMPRESSIONS.items()},
+    **{ending: (compression, ArchiveKind.TAR) for ending, compression in _SHORT_TARS.items()},
+    ".tar": (None, ArchiveKind.TAR),
+    ".zip": (None, ArchiveKind.ZIP),
+    **{ending: (compression, None) for ending, compression in _COMPRESSIONS.items()},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a file is opened, by its name: decrypted or not, its shape, and the name that is left."""
+    """How a file is opened, by its name: decrypted, then expanded, then read as an archive; and the name that is
+    left."""
 
     encrypted: bool
-    shape: Shape
+    compression: Compression | None
+    archive: ArchiveKind | None
     stem: str
 
 
@@ -63,11 +89,11 @@ def opening(name: str, pgp: OpenPgpMode, unpack: UnpackMode) -> Opening:
         raise NameRefusedError("decrypt.openpgp.mode is Required, and the name does not end in .gpg, .pgp or .asc")
     encrypted, stem = bare is not None, bare or name
     if unpack is UnpackMode.AUTO:
-        for shape, endings in ((Shape.TAR_GZ, _TAR_GZ), (Shape.TAR, (".tar",)), (Shape.GZIP, (".gz",))):
-            inner = _without(stem, endings)
+        for ending, (compression, archive) in _ENDINGS.items():
+            inner = _without(stem, (ending,))
             if inner is not None:
-                return Opening(encrypted, shape, inner)
-    return Opening(encrypted, Shape.PLAIN, stem)
+                return Opening(encrypted, compression, archive, inner)
+    return Opening(encrypted, None, None, stem)
 
 
 def check_path(path: str) -> None:
@@ -118,3 +144,8 @@ def marker_key(prefix: str, folder: str, archive_name: str) -> str:
 def manifest_key(prefix: str, job: str, attempt: int) -> str:
     """Key of the manifest of one attempt."""
     return _key(prefix, "manifests", job, f"{attempt}.jsonl")
+
+
+def manifest_part_key(prefix: str, job: str, attempt: int, shard: int) -> str:
+    """Key of the part of one of the workers that share an attempt."""
+    return _key(prefix, "manifests", job, str(attempt), f"{shard}.jsonl")

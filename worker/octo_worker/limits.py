@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from octo_core.domain.failure import Category
@@ -50,18 +51,21 @@ class EntryMeter:
 
 
 class MemoryBudget:
-    """Bytes that all files of a run together may hold back in memory."""
+    """Bytes that all files of a run together may hold back in memory. Files are worked on in threads."""
 
     def __init__(self, size: int) -> None:
         self._free = size
+        self._lock = threading.Lock()
 
     def take(self, count: int) -> bool:
         """Reserve bytes if they are free; never waits."""
-        if count > self._free:
-            return False
-        self._free -= count
-        return True
+        with self._lock:
+            if count > self._free:
+                return False
+            self._free -= count
+            return True
 
     def give_back(self, count: int) -> None:
         """Free reserved bytes."""
-        self._free += count
+        with self._lock:
+            self._free += count

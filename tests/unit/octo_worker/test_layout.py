@@ -8,25 +8,43 @@ from hypothesis import strategies as st
 
 from octo_core.domain.provider import OpenPgpMode, UnpackMode
 from octo_worker import layout
-from octo_worker.layout import NameRefusedError, Opening, Shape
+from octo_worker.layout import ArchiveKind, Compression, NameRefusedError, Opening
 
 AUTO, NEVER = OpenPgpMode.AUTO, OpenPgpMode.NEVER
+GZIP, BZIP2, XZ, ZSTD = Compression.GZIP, Compression.BZIP2, Compression.XZ, Compression.ZSTD
+TAR, ZIP = ArchiveKind.TAR, ArchiveKind.ZIP
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.csv", Opening(False, Shape.PLAIN, "a.csv")),
-        ("a.csv.gpg", Opening(True, Shape.PLAIN, "a.csv")),
-        ("a.csv.gz.pgp", Opening(True, Shape.GZIP, "a.csv")),
-        ("A.CSV.GZ.GPG", Opening(True, Shape.GZIP, "A.CSV")),
-        ("a.tar.gz.asc", Opening(True, Shape.TAR_GZ, "a")),
-        ("a.tgz", Opening(False, Shape.TAR_GZ, "a")),
-        ("a.tar", Opening(False, Shape.TAR, "a")),
-        ("a.gz.gz", Opening(False, Shape.GZIP, "a.gz")),
-        (".gpg", Opening(False, Shape.PLAIN, ".gpg")),
-        (".gz", Opening(False, Shape.PLAIN, ".gz")),
-        ("a.gpg.gz", Opening(False, Shape.GZIP, "a.gpg")),
+        ("a.csv", Opening(False, None, None, "a.csv")),
+        ("a.csv.gpg", Opening(True, None, None, "a.csv")),
+        ("a.csv.gz.pgp", Opening(True, GZIP, None, "a.csv")),
+        ("A.CSV.GZ.GPG", Opening(True, GZIP, None, "A.CSV")),
+        ("a.tar.gz.asc", Opening(True, GZIP, TAR, "a")),
+        ("a.tgz", Opening(False, GZIP, TAR, "a")),
+        ("a.tar", Opening(False, None, TAR, "a")),
+        ("a.tar.bz2", Opening(False, BZIP2, TAR, "a")),
+        ("a.tar.XZ.gpg", Opening(True, XZ, TAR, "a")),
+        ("a.tar.zst", Opening(False, ZSTD, TAR, "a")),
+        ("a.tbz2", Opening(False, BZIP2, TAR, "a")),
+        ("a.tbz", Opening(False, BZIP2, TAR, "a")),
+        ("a.txz", Opening(False, XZ, TAR, "a")),
+        ("a.tzst", Opening(False, ZSTD, TAR, "a")),
+        ("a.csv.bz2", Opening(False, BZIP2, None, "a.csv")),
+        ("a.csv.xz", Opening(False, XZ, None, "a.csv")),
+        ("a.csv.zst.gpg", Opening(True, ZSTD, None, "a.csv")),
+        ("a.ZIP", Opening(False, None, ZIP, "a")),
+        ("a.zip.pgp", Opening(True, None, ZIP, "a")),
+        ("a.zip.gz", Opening(False, GZIP, None, "a.zip")),
+        ("a.tar.zip", Opening(False, None, ZIP, "a.tar")),
+        (".tar.gz", Opening(False, GZIP, None, ".tar")),
+        ("azip", Opening(False, None, None, "azip")),
+        ("a.gz.gz", Opening(False, GZIP, None, "a.gz")),
+        (".gpg", Opening(False, None, None, ".gpg")),
+        (".gz", Opening(False, None, None, ".gz")),
+        ("a.gpg.gz", Opening(False, GZIP, None, "a.gpg")),
     ],
 )
 def test_opening_by_name(name: str, expected: Opening) -> None:
@@ -34,8 +52,8 @@ def test_opening_by_name(name: str, expected: Opening) -> None:
 
 
 def test_opening_by_mode() -> None:
-    assert layout.opening("a.tar.gz.gpg", NEVER, UnpackMode.AUTO) == Opening(False, Shape.PLAIN, "a.tar.gz.gpg")
-    assert layout.opening("a.tar.gz.gpg", AUTO, UnpackMode.NEVER) == Opening(True, Shape.PLAIN, "a.tar.gz")
+    assert layout.opening("a.tar.gz.gpg", NEVER, UnpackMode.AUTO) == Opening(False, None, None, "a.tar.gz.gpg")
+    assert layout.opening("a.tar.gz.gpg", AUTO, UnpackMode.NEVER) == Opening(True, None, None, "a.tar.gz")
     with pytest.raises(NameRefusedError, match="Required"):
         layout.opening("a.csv", OpenPgpMode.REQUIRED, UnpackMode.AUTO)
 

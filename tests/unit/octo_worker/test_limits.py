@@ -8,7 +8,6 @@ from octo_core.domain.failure import Category
 from octo_core.domain.provider import Unpack
 from octo_worker.failure import Failed
 from octo_worker.limits import RATIO_FREE_BYTES, EntryMeter, ExpansionMeter, MemoryBudget
-from octo_worker.sinks.s3 import MAX_PARTS, PART, part_size
 
 
 def test_the_ratio_counts_past_the_free_bytes_only() -> None:
@@ -41,10 +40,3 @@ def test_the_budget_never_gives_more_than_it_has() -> None:
     assert not budget.take(5)
     budget.give_back(6)
     assert budget.take(10)
-
-
-@pytest.mark.parametrize("size", [0, 1, 1 << 30, 10 << 30, 60 << 30])
-def test_parts_suffice_for_what_a_source_may_become(size: int) -> None:
-    part = part_size(size)
-    assert PART <= part <= 64 << 20
-    assert part == 64 << 20 or part * MAX_PARTS >= size * 20
