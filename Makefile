@@ -44,6 +44,10 @@ test-e2e: env tools cluster image ## Against a real cluster with the chart insta
 test-cluster: env tools ## Take the local cluster down and up, and prove that it leaves nothing behind
 	@$(PYTEST) -m cluster
 
+.PHONY: bench-worker
+bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench/worker.json (ROUNDS=5 ONLY=large,small,memory)
+	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: lint
 lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff format --check .
@@ -94,11 +98,12 @@ lock: $(UV) ## Pin all dependencies anew, by hash
 	    $$part/pyproject.toml -o requirements/$$part.lock; done
 	@$(UV) pip compile $(COMPILE) $(addprefix --no-emit-package octo-,$(PARTS)) \
 	  --group dev pyproject.toml -o requirements/dev.lock
+	@$(UV) pip compile $(COMPILE) tests/bench/peers/requirements.in -o requirements/bench.lock
 COMPILE := --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 # ---- set-up, idempotent --------------------------------------------------------------------------
 
-.PHONY: env tools helm
+.PHONY: env tools helm bench-tools
 env: $(VENV)/installed
 
 $(UV): requirements/bootstrap.lock
@@ -121,3 +126,14 @@ tools:
 
 helm:
 	@deploy/tools.sh helm
+
+# The naive peer's libraries conflict with ours, so they have an environment of their own.
+BENCH_VENV := .octo/bench/venv
+$(BENCH_VENV)/installed: $(UV) requirements/bench.lock
+	@mkdir -p .octo/bench
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH_VENV)
+	@$(UV) pip install --quiet --python $(BENCH_VENV)/bin/python --require-hashes -r requirements/bench.lock
+	@touch $@
+
+bench-tools: $(BENCH_VENV)/installed
+	@deploy/tools.sh bench

@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm bench
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -36,6 +36,16 @@ tool_versitygw() {
   local dir
   dir="$(go_built versitygw build_versitygw "=$VERSITYGW_VERSION")" || exit 1
   link_bin "$dir/versitygw" versitygw
+}
+
+# The servers and peers of `make bench-worker`; no other verb needs rclone.
+tool_bench() {
+  local dir
+  # Where Docker is, its own containerd must not be replaced; the bench says itself that sshd is missing.
+  [[ $(cluster_kind) != local ]] || tool_packages
+  tool_versitygw
+  dir="$(go_built rclone build_rclone "=$RCLONE_VERSION")" || exit 1
+  link_bin "$dir/rclone" rclone
 }
 
 tool_pause() {

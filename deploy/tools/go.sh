@@ -45,6 +45,11 @@ build_versitygw() {
     env GOBIN="$1" go install -ldflags "-s -w" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
 }
 
+build_rclone() {
+  with_progress "rclone $RCLONE_VERSION, a peer of the benches (8 minutes the first time)" \
+    env GOBIN="$1" go install -ldflags "-s -w" "github.com/rclone/rclone@$RCLONE_VERSION"
+}
+
 build_pause() {
   (cd "$OCTO_REPO/deploy/local/pause" && go build -ldflags "-s -w" -o "$1/pause" .)
 }
