@@ -51,15 +51,22 @@ def write(
     sink: S3Sink, bucket: str, prefix: str, job: RunIdentity, rows: Rows, *, shard: int, shards: int
 ) -> ManifestRef | None:
     """Write the manifest and say where it is; None if parts of other workers are still to come. Raises ``Failed``."""
-    whole = manifest_key(prefix, job.name, job.attempt)
+    own = _written(sink, bucket, key_of(prefix, job, shard=shard, shards=shards), job, rows.lines())
     if shards == 1:
-        return _written(sink, bucket, whole, job, rows.lines())
-    _written(sink, bucket, manifest_part_key(prefix, job.name, job.attempt, shard), job, rows.lines())
-    parts = [manifest_part_key(prefix, job.name, job.attempt, number) for number in range(shards)]
+        return own
+    parts = [key_of(prefix, job, shard=number, shards=shards) for number in range(shards)]
     there = {entry.key for entry in sink.objects(parts[0].rpartition("/")[0])}
     if not there.issuperset(parts):
         return None
-    return _written(sink, bucket, whole, job, (piece for part in parts for piece in sink.read(part)))
+    whole = (piece for part in parts for piece in sink.read(part))
+    return _written(sink, bucket, manifest_key(prefix, job.name, job.attempt), job, whole)
+
+
+def key_of(prefix: str, job: RunIdentity, *, shard: int, shards: int) -> str:
+    """Key of what one worker writes: the manifest, or its part."""
+    if shards == 1:
+        return manifest_key(prefix, job.name, job.attempt)
+    return manifest_part_key(prefix, job.name, job.attempt, shard)
 
 
 def _written(sink: S3Sink, bucket: str, key: str, job: RunIdentity, pieces: Iterator[bytes]) -> ManifestRef:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -30,7 +30,7 @@ from octo_worker.settings import WorkerSettings
 from octo_worker.sinks.s3 import S3Sink
 from octo_worker.sources import RemoteFile, Source, Unreadable, source_of
 from octo_worker.sources.tries import Tries
-from octo_worker.stages.decrypt import KeyRing, key_ring
+from octo_worker.stages.decrypt import MAX_SIGNATURE, KeyRing, key_ring
 from octo_worker.stages.verify import LeftForLaterError, download
 from octo_worker.tally import Tally
 from octo_worker.transfer import Claims, Move, Transfers, unchanged
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 MANIFEST_SECONDS = 20.0
 CANCELLED_FLUSH_SECONDS = 3.0
+SIGNATURES = (".sig", ".asc")
+"""Endings of a detached signature, behind the name of the file that it signs."""
 _OVERWRITE = {
     SelectionPolicy.NEW_ONLY: OverwritePolicy.NEVER,
     SelectionPolicy.CHANGED_OR_NEW: OverwritePolicy.IF_CHANGED,
@@ -60,6 +62,7 @@ class Attempt:
         self._now = now
         self._observer = observer or Silent()
         self._shard = settings.shard
+        self._signatures = run.decrypt is not None and run.decrypt.openpgp.require_signature
         self._tally = Tally(now)
         self._reporter = Reporter(run.report_url, run.job, self._shard, settings.token_file, self._tally.progress)
         self._secrets = Secrets(settings.run_secrets_dir)
@@ -107,7 +110,7 @@ class Attempt:
                 return Outcome(
                     reason="DryRun", message=f"{tally.selected} files would be moved", progress=tally.final()
                 )
-            if run.job.attempt > 1:
+            if self._recovering(written):
                 for row in await self._in_thread(
                     lambda: list(rows_of_earlier_attempts(sink, run.job, plan.stored, written))
                 ):
@@ -116,7 +119,7 @@ class Attempt:
                 self._failed(refusal.what, Failed(refusal.category, refusal.why))
             await self._in_thread(self._abort_stale_uploads, sink, plan.pending)
             ring: KeyRing | None = None
-            if run.decrypt is not None and any(target.opening.encrypted for target in plan.pending):
+            if plan.pending and (self._signatures or any(target.opening.encrypted for target in plan.pending)):
                 ring = await self._ring(stack)
             await self._move_all(source, sink, ring, plan)
             await self._dispose_of_stored(source, sink, plan.stored)
@@ -133,8 +136,19 @@ class Attempt:
 
     async def _plan(self, source: Source, sink: S3Sink, written: dict[str, float]) -> Plan:
         run, tally = self._run, self._tally
-        shard = (self._shard, run.transfer.parallelism)
-        planner = Planner(run, written, now=self._now(), shard=shard, skipped=self._observer.skipped)
+        keep_stored = (
+            run.selection.policy is SelectionPolicy.CHANGED_OR_NEW
+            or disposition_of(run).action is not DispositionAction.NONE
+            or self._recovering(written)
+        )
+        planner = Planner(
+            run,
+            written,
+            now=self._now(),
+            shard=(self._shard, run.transfer.parallelism),
+            keep_stored=keep_stored,
+            skipped=self._observer.skipped,
+        )
         async for file in source.listing():
             planner.add(file)
         plan = planner.plan()
@@ -160,11 +174,20 @@ class Attempt:
         return plan
 
     async def _ring(self, stack: AsyncExitStack) -> KeyRing:
-        assert self._run.decrypt is not None  # noqa: S101 - callers look
+        if self._run.decrypt is None:
+            raise Failed(Category.CONFIG, "files are encrypted, and the provider has no decrypt.openpgp")
         ring = key_ring(self._settings.memory_dir, self._secrets, self._run.decrypt.openpgp)
         entered = await self._in_thread(ring.__enter__)
         stack.push_async_callback(self._in_thread, ring.__exit__, None, None, None)
         return entered
+
+    def _recovering(self, written: dict[str, float]) -> bool:
+        """Whether a pod has worked on this run before: in an earlier attempt, or in this one, when a disruption took
+        it, and it came to write its manifest."""
+        job, to = self._run.job, self._run.destination
+        shards = self._run.transfer.parallelism
+        own = manifest.key_of(to.s3.prefix if to else "", job, shard=self._shard, shards=shards)
+        return job.attempt > 1 or own in written
 
     def _written(self, sink: S3Sink, prefix: str) -> dict[str, float]:
         """All keys below a prefix, and the Unix time at which each was written."""
@@ -189,7 +212,8 @@ class Attempt:
             return
         prefix = self._run.destination.s3.prefix
         try:
-            aborted = sink.abort_stale_uploads(OwnKeys(pending, prefix), prefix)
+            own = OwnKeys(pending, prefix, members=self._run.transfer.parallelism == 1)
+            aborted = sink.abort_stale_uploads(own, prefix)
         except Failed as error:
             log.warning("stale uploads could not be looked for", extra={"why": error.detail})
         else:
@@ -236,8 +260,9 @@ class Attempt:
         def row(result: FileResult) -> None:
             loop.call_soon_threadsafe(self._row, result)
 
-        move = Move(target, opened, row, self._now, lambda: tries.used)
         try:
+            signature = await self._signature(source, target, tries) if self._signatures else None
+            move = Move(target, opened, row, self._now, lambda: tries.used, signature)
             await self._in_thread(transfers.move, move)
         except LeftForLaterError:
             log.info("file left for a later run, as it has changed since it was listed", extra={"path": file.path})
@@ -256,6 +281,23 @@ class Attempt:
             await self._dispose(source, file)
         finally:
             tally.retries += tries.used - 1
+
+    async def _signature(self, source: Source, target: Target, tries: Tries) -> bytes | None:
+        """The detached signature beside a file. Raises ``Failed`` if there is none and there can be no other."""
+        for ending in SIGNATURES:
+            beside = await source.find(target.file.path + ending, tries)
+            if beside is None:
+                continue
+            if beside.size > MAX_SIGNATURE:
+                raise Failed(Category.INTEGRITY, f"{beside.path} is too long for a detached signature")
+            async with aclosing(source.read(beside, tries)) as blocks:
+                return b"".join([block async for block in blocks])
+        if not target.opening.encrypted:
+            raise Failed(
+                Category.INTEGRITY,
+                f"decrypt.openpgp.requireSignature is set, and there is no {' or '.join(SIGNATURES)} beside the file",
+            )
+        return None
 
     # ---- source files that are stored -----------------------------------------------------------
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from octo_core.domain.failure import Category
-from octo_core.domain.provider import Disposition, DispositionAction, OpenPgpMode
+from octo_core.domain.provider import Disposition, OpenPgpMode
 from octo_core.domain.run import Run, RunSelection
 from octo_core.domain.selection import SelectionPolicy
 from octo_core.domain.shard import shard_of
@@ -94,6 +94,7 @@ class Planner:
 
     Files that would share a key are all refused, but for one that counts as stored already.
     ``stored_keys`` are those in the bucket; ``shard`` is the number of this worker and how many there are.
+    ``keep_stored`` keeps the files that have an object already, for whoever has a use for them.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Planner:
         *,
         now: datetime,
         shard: tuple[int, int] = (0, 1),
+        keep_stored: bool = False,
         skipped: Callable[[RemoteFile, SkipReason], None] = lambda file, reason: None,
     ) -> None:
         destination, selection = run.destination, run.selection
@@ -110,7 +112,7 @@ class Planner:
         self._prefix = destination.s3.prefix if destination else ""
         self._pgp = run.decrypt.openpgp.mode if run.decrypt else OpenPgpMode.NEVER
         self._unpack = run.unpack.mode
-        self._keep_stored = keeps_stored(run)
+        self._keep_stored = keep_stored
         self._everything = selection.policy in (SelectionPolicy.ALL, SelectionPolicy.EXPLICIT)
         self._stored_keys = stored_keys
         self._now = now
@@ -167,14 +169,17 @@ class Planner:
         return plan
 
     def choose(self, candidates: Iterable[Target]) -> list[Target]:
-        """The oldest of them, as many as ``maxFiles`` and ``maxBytes`` allow; the others are skipped."""
+        """The oldest of them, as many as ``maxFiles`` and ``maxBytes`` allow; the others are skipped.
+
+        Workers that share a run see the bucket at different moments, so each keeps to its share of the limits.
+        """
         chosen: list[Target] = []
         total = 0
-        limits = self._selection
+        max_files, max_bytes = self._share(self._selection.max_files), self._share(self._selection.max_bytes)
         for target in sorted(candidates, key=lambda target: (target.file.mtime, target.file.path)):
             total += target.file.size
-            too_many = limits.max_files is not None and len(chosen) >= limits.max_files
-            too_much = limits.max_bytes is not None and total > limits.max_bytes and bool(chosen)
+            too_many = max_files is not None and len(chosen) >= max_files
+            too_much = max_bytes is not None and total > max_bytes and bool(chosen)
             if too_many or too_much:
                 self.skip(target.file, SkipReason.OVER_LIMIT)
             else:
@@ -185,6 +190,11 @@ class Planner:
         """Count a file that is left out."""
         self._plan.skipped[reason] += 1
         self._skipped(file, reason)
+
+    def _share(self, limit: int | None) -> int | None:
+        if limit is None:
+            return None
+        return limit // self._shards + (self._shard < limit % self._shards)
 
     def _end_folder(self) -> None:
         for file in self._armored:
@@ -260,15 +270,18 @@ class Planner:
 
 
 class OwnKeys:
-    """The keys that some targets write: their own, and those of the members of archives."""
+    """The keys that some targets write: their own, and with ``members`` those of the members of archives.
 
-    def __init__(self, targets: Iterable[Target], prefix: str) -> None:
+    Below an archive's folder a file of that folder may be stored, too, which another worker may be about to do.
+    """
+
+    def __init__(self, targets: Iterable[Target], prefix: str, *, members: bool) -> None:
         self._data = f"{prefix}/data/" if prefix else "data/"
         self._keys: set[str] = set()
         self._folders: set[str] = set()
         for target in targets:
             self._keys.add(target.key)
-            if target.opening.archive is not None:
+            if members and target.opening.archive is not None:
                 self._folders.add("/".join(filter(None, (target.file.folder, target.opening.stem))))
 
     def __contains__(self, key: object) -> bool:
@@ -281,15 +294,6 @@ class OwnKeys:
             if rest in self._folders:
                 return True
         return False
-
-
-def keeps_stored(run: Run) -> bool:
-    """Whether a run has use for the files that have an object already."""
-    return (
-        run.selection.policy is SelectionPolicy.CHANGED_OR_NEW
-        or run.job.attempt > 1
-        or disposition_of(run).action is not DispositionAction.NONE
-    )
 
 
 def disposition_of(run: Run) -> Disposition:

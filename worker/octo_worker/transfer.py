@@ -80,6 +80,8 @@ class Move:
     now: Callable[[], datetime]
     tries: Callable[[], int]
     """How often the file has been tried so far."""
+    signature: bytes | None = None
+    """The detached signature beside the file, where signatures are required and there is one."""
     raw: Digest = field(default_factory=Digest)
     """Of the bytes on the server."""
 
@@ -172,11 +174,18 @@ class Transfers:
         return FileOutcome.ALREADY_STORED
 
     def _replaceable(self, file: RemoteFile, key: str) -> ObjectFacts | None:
-        """The object that is there, if it was made from this file and may be replaced."""
-        if self.overwrite is not OverwritePolicy.IF_CHANGED:
+        """The object that is there, if it was made from this file and may be replaced only if it differs."""
+        always = self.overwrite is OverwritePolicy.ALWAYS
+        if self.overwrite is OverwritePolicy.NEVER or (always and self.run.transfer.parallelism == 1):
             return None
         facts = self.sink.facts(key)
-        if facts is not None and facts.metadata.get("source-path", _source_path(file)) != _source_path(file):
+        foreign = facts is not None and facts.metadata.get("source-path", _source_path(file)) != _source_path(file)
+        if always:
+            # What this worker stores is in its claims; what another of the same run has stored, only its object tells.
+            if foreign and facts is not None and facts.metadata.get("octo-job") == self.run.job.uid:
+                raise Failed(Category.CONFIG, f"maps to {key}, as does another file of this run")
+            return None
+        if foreign:
             raise Failed(Category.INTEGRITY, f"the object under {key} was made from another file; it is left as it is")
         return facts
 
@@ -300,16 +309,27 @@ class Transfers:
             raise
 
     def _decrypted(self, move: Move) -> Generator[bytes]:
-        with closing(pulled(self.loop, move.downloads(), self.stop)) as downloaded:
-            chunks = hashed(downloaded, move.raw)
+        with (
+            closing(pulled(self.loop, move.downloads(), self.stop)) as downloaded,
+            closing(self._signed(move, hashed(downloaded, move.raw))) as chunks,
+        ):
             if not move.target.opening.encrypted:
                 yield from chunks
                 return
             if self.ring is None:
                 raise Failed(Category.CONFIG, "the file is encrypted, and the provider has no decrypt.openpgp")
             meter = ExpansionMeter(move.file.size, self.run.unpack)
-            with closing(self.ring.decrypt(chunks, meter)) as opened:
+            signed_beside = move.signature is not None
+            with closing(self.ring.decrypt(chunks, meter, signed_beside=signed_beside)) as opened:
                 yield from opened
+
+    def _signed(self, move: Move, chunks: Iterator[bytes]) -> Generator[bytes]:
+        """The file's bytes, held against the signature beside it."""
+        if move.signature is None or self.ring is None:
+            yield from chunks
+        else:
+            with closing(self.ring.verify_detached(move.signature, chunks)) as verified:
+                yield from verified
 
     @property
     def _prefix(self) -> str:

@@ -14,8 +14,6 @@ from octo_core.domain.job import Transfer
 from octo_core.domain.provider import (
     Decrypt,
     Destination,
-    Disposition,
-    DispositionAction,
     OpenPgp,
     OpenPgpMode,
     S3Destination,
@@ -31,8 +29,6 @@ from octo_worker.selection import OwnKeys, Plan, Planner, SkipReason
 from octo_worker.sources import RemoteFile, Unreadable
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-KEEPING = Disposition(action=DispositionAction.DELETE)
-"""With it, stored files are kept to be deleted."""
 
 
 def remote(path: str, *, root: str = "in", age: int = 3600, size: int = 1, unusable: str | None = None) -> RemoteFile:
@@ -40,9 +36,9 @@ def remote(path: str, *, root: str = "in", age: int = 3600, size: int = 1, unusa
     return RemoteFile(f"{root}/{path}", folder, size, int(NOW.timestamp()) - age, unusable)
 
 
-def run_of(*, disposition: Disposition, pgp: OpenPgpMode, attempt: int, **selection: object) -> Run:
+def run_of(*, pgp: OpenPgpMode, **selection: object) -> Run:
     return Run(
-        job=RunIdentity(namespace="n", name="j", uid="u", attempt=attempt, provider="p", created_at=NOW),
+        job=RunIdentity(namespace="n", name="j", uid="u", attempt=1, provider="p", created_at=NOW),
         parameters={},
         source=Source(
             sftp=SftpSource(
@@ -50,7 +46,6 @@ def run_of(*, disposition: Disposition, pgp: OpenPgpMode, attempt: int, **select
                 username="u",
                 credentials_secret_ref=SecretRef(name="s"),
                 host_keys=("k",),
-                disposition=disposition,
             )
         ),
         decrypt=Decrypt(openpgp=OpenPgp(mode=pgp)),
@@ -67,21 +62,25 @@ def run_of(*, disposition: Disposition, pgp: OpenPgpMode, attempt: int, **select
 def planner(
     *,
     stored: tuple[str, ...] = (),
-    disposition: Disposition = KEEPING,
+    keep_stored: bool = True,
     pgp: OpenPgpMode = OpenPgpMode.AUTO,
-    attempt: int = 1,
     shard: tuple[int, int] = (0, 1),
     skipped: list[tuple[str, SkipReason]] | None = None,
     **selection: object,
 ) -> Planner:
-    run = run_of(disposition=disposition, pgp=pgp, attempt=attempt, **selection)
+    run = run_of(pgp=pgp, **selection)
     heard = skipped if skipped is not None else []
     return Planner(
-        run, set(stored), now=NOW, shard=shard, skipped=lambda file, reason: heard.append((file.path, reason))
+        run,
+        set(stored),
+        now=NOW,
+        shard=shard,
+        keep_stored=keep_stored,
+        skipped=lambda file, reason: heard.append((file.path, reason)),
     )
 
 
-def plan(*files: RemoteFile, **how: object) -> Plan:
+def plan(*files: RemoteFile | Unreadable, **how: object) -> Plan:
     made = planner(**how)  # type: ignore[arg-type]
     for file in files:
         made.add(file)
@@ -132,13 +131,12 @@ def test_an_armored_file_is_a_signature_only_beside_what_it_signs() -> None:
     assert len(never.pending) == 2
 
 
-@pytest.mark.parametrize("disposition", [Disposition(), KEEPING])
-def test_what_is_stored_is_not_new(disposition: Disposition) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_stored_is_not_new(kept: bool) -> None:
     files = (remote("a.csv.gpg"), remote("c.csv"), remote("d/b.tar.gz"))
     stored = ("p/data/csv/a.csv", "p/archives/d/b.tar.gz.json")
-    made = plan(*files, stored=stored, disposition=disposition)
+    made = plan(*files, stored=stored, keep_stored=kept)
     assert [target.key for target in made.pending] == ["p/data/csv/c.csv"]
-    kept = disposition is KEEPING
     assert [target.key for target in made.stored] == (list(stored) if kept else [])
     assert made.skipped == ({} if kept else {SkipReason.ALREADY_STORED: 2})
     everything = plan(*files, stored=stored, policy=SelectionPolicy.ALL)
@@ -168,7 +166,7 @@ def test_two_files_for_one_place_are_both_refused(one: RemoteFile, other: Remote
     [(("a.csv", "a.csv.gz"), "p/data/csv/a.csv"), (("a.tar", "a.tgz"), "p/archives/a.tar.json")],
 )
 def test_one_that_is_stored_stays_so_and_the_other_is_refused(names: tuple[str, str], stored: str, order: int) -> None:
-    made = plan(*(remote(name) for name in names[::order]), stored=(stored,), disposition=Disposition())
+    made = plan(*(remote(name) for name in names[::order]), stored=(stored,), keep_stored=False)
     assert (made.pending, made.skipped) == ([], {SkipReason.ALREADY_STORED: 1})
     assert [refusal.category for refusal in made.refused] == [Category.CONFIG]
 
@@ -214,7 +212,7 @@ def test_the_oldest_go_first_and_at_least_one(limits: dict[str, int], names: lis
 @given(st.sets(st.text("abc/", min_size=1, max_size=6), max_size=40), st.integers(1, 5), st.booleans())
 def test_shards_share_what_one_would_take(names: set[str], shards: int, keeping: bool) -> None:
     files = sorted((remote(f"{name.strip('/') or 'x'}.csv", root=str(n)) for n, name in enumerate(names)), key=str)
-    how = {"disposition": KEEPING if keeping else Disposition(), "stored": ("p/data/csv/a.csv", "p/data/csv/b.csv")}
+    how = {"keep_stored": keeping, "stored": ("p/data/csv/a.csv", "p/data/csv/b.csv")}
     whole = plan(*files, **how)
     parts = [plan(*files, shard=(number, shards), **how) for number in range(shards)]
     for field in ("pending", "stored", "refused"):
@@ -226,10 +224,22 @@ def test_shards_share_what_one_would_take(names: set[str], shards: int, keeping:
         assert all(shard_of(target.file.path, shards) == number for target in part.pending)
 
 
+def test_workers_share_the_limits() -> None:
+    files = [remote(f"{number}.csv", age=number + 1) for number in range(60)]
+    taken = []
+    for number in range(4):
+        made = planner(shard=(number, 4), max_files=6)
+        for file in files:
+            made.add(file)
+        taken.append(len(made.choose(made.plan().pending)))
+    assert taken == [2, 2, 1, 1]
+
+
 def test_own_keys() -> None:
     made = plan(remote("a.csv.gpg"), remote("deep/pack.tar.gz"))
-    own = OwnKeys(made.pending, "p")
+    assert "p/data/xml/deep/pack/x/y.xml" not in OwnKeys(made.pending, "p", members=False)
+    own = OwnKeys(made.pending, "p", members=True)
     for key in ("p/data/csv/a.csv", "p/archives/deep/pack.tar.gz.json", "p/data/xml/deep/pack/x/y.xml"):
         assert key in own
-    for key in ("p/data/csv/b.csv", "p/data/csv/deep/pack.csv", "q/data/xml/deep/pack/y.xml", "p/deep/pack/y", 7):
+    for key in ("p/data/csv/b.csv", "p/data/csv/deep/pack.csv", "q/data/xml/deep/pack/y.xml", "p/deep/pack/y"):
         assert key not in own
