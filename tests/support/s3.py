@@ -9,14 +9,17 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from minio import Minio
 
 from tests.support.ports import free_port, wait_until_listening
+from tests.support.tls import Tls
 
 ACCESS_KEY = "octotest"
 SECRET_KEY = "planted-s3-secret-key"
@@ -29,11 +32,18 @@ class S3Server:
 
     port: int
     client: Any
+    scheme: str = "http"
 
     @property
     def endpoint(self) -> str:
         """URL of the server."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def new_bucket(self) -> Bucket:
+        """A new, empty bucket."""
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        self.client.make_bucket(name)
+        return Bucket(self, name)
 
 
 @dataclass(slots=True)
@@ -65,6 +75,10 @@ class Bucket:
             name.lower().removeprefix(start): value for name, value in headers.items() if name.lower().startswith(start)
         }
 
+    def tags(self, key: str) -> dict[str, str]:
+        """The tags of an object."""
+        return dict(self.server.client.get_object_tags(self.name, key) or {})
+
     def put(self, key: str, data: bytes) -> None:
         """Write an object from outside Octo."""
         self.server.client.put_object(self.name, key, io.BytesIO(data), len(data))
@@ -85,37 +99,66 @@ def _binary() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    """The server; buckets come from ``bucket``."""
+@contextmanager
+def serve_s3(*options: str, tls: Tls | None = None) -> Iterator[S3Server]:
+    """A server of one's own, with these options of versitygw."""
     binary = _binary()
     folder = Path(tempfile.mkdtemp(prefix="octo-s3-"))
     data, metadata = folder / "data", folder / "metadata"
     data.mkdir()
     metadata.mkdir()
     port = free_port()
+    if tls is not None:
+        options += ("--cert", str(tls.certificate), "--key", str(tls.key))
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             # A sidecar, as the folder may be on a file system without extended attributes.
-            [binary, "--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", str(metadata), str(data)],
+            [
+                binary,
+                "--port",
+                f"127.0.0.1:{port}",
+                "--quiet",
+                *options,
+                "posix",
+                "--sidecar",
+                str(metadata),
+                str(data),
+            ],
             env={"PATH": os.defpath, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
         wait_until_listening("versitygw", process, port, folder / "server.log")
-        client = Minio(f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
-        yield S3Server(port, client)
+        http = urllib3.PoolManager(ca_certs=str(tls.authority)) if tls is not None else None
+        client = Minio(
+            f"127.0.0.1:{port}",
+            access_key=ACCESS_KEY,
+            secret_key=SECRET_KEY,
+            secure=tls is not None,
+            http_client=http,
+        )
+        yield S3Server(port, client, "http" if tls is None else "https")
         client._http.clear()
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            # It waits for connections that clients keep open.
+            process.kill()
+            process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """The server; buckets come from ``bucket``."""
+    with serve_s3() as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(s3_server: S3Server) -> Bucket:
     """An empty bucket."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    s3_server.client.make_bucket(name)
-    return Bucket(s3_server, name)
+    return s3_server.new_bucket()

@@ -1,48 +1,50 @@
-"""Writes objects to S3 by obstore: whole or not at all, and never over another unless told to.
+"""Writes objects to S3: whole or not at all, and never over another unless told to.
 
-An object of up to one part is gathered in memory and put by one request with If-None-Match and its
-SHA-256 as metadata. A longer one goes by multipart upload. S3 takes metadata at the start of such an
-upload, when its digest is not known yet, so it carries the digest only where the caller knew it
-before; the manifest has it always. obstore cannot send If-None-Match with the completion either, so
-there the key is looked up right before: two runs that store one key in the same instant may then both
-write it, which one active run per provider (the default) rules out.
+Operations on whole objects go by obstore, which is cheap and releases the GIL. An object of up to one
+part is gathered in memory and put by one request with If-None-Match. A longer one goes by multipart
+upload, see ``upload``; S3 takes metadata at the start of such an upload, so what is known only at its
+end (its digests) is put beside it as object tags, and told by `S3Sink.facts` as if it were metadata.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+import logging
+import secrets as randomness
+import threading
+from collections.abc import Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from types import TracebackType
 from typing import Any
 
 import obstore
-from obstore import exceptions as s3
 from obstore.store import S3Store
 
 from octo_core.domain.failure import Category
 from octo_core.domain.provider import S3Destination
 from octo_worker.credentials import Secrets
-from octo_worker.failure import Failed, one_line
-from octo_worker.stages.verify import Digest
+from octo_worker.failure import Failed
+from octo_worker.sinks.address import Address, address_of
+from octo_worker.sinks.errors import OBSTORE_ERRORS, S3Error, from_obstore
+from octo_worker.sinks.identity import KeySource, key_source
+from octo_worker.sinks.multipart import Multipart, ObjectEntry
+from octo_worker.sinks.parts import part_size
+from octo_worker.sinks.retries import Halt, Patience
+from octo_worker.sinks.upload import Room, Shared, Upload
 
-PART = 8 << 20
-MAX_PARTS = 10_000
-ABORT_SECONDS = 10.0
-ERRORS = (s3.BaseError, OSError)
-"""What obstore raises; not all of its errors have its own base, `not found` is a FileNotFoundError."""
-_ASSUMED_RATIO = 20
-"""What a part's size is chosen for; text seldom compresses better, and what does still fits in ten times less."""
-_CHUNKS_AHEAD = 16
+WRITE_MARK = "octo-write"
+"""Metadata of a multipart object, and a tag with its late metadata: which upload wrote it. Random, so that a
+completion whose answer was lost is told from another writer's, and tags from those of an object before."""
+_DIGEST = "sha256"
+_READ_BYTES = 1 << 20
+_THREADS = 16
+_ROOM_BYTES = 16 << 20
+_SMALL = 32 << 10
+_GATHERED = 256 << 10
 
-
-class _TakenError(Exception):
-    """The key holds an object, and overwriting was not asked for."""
-
-
-class _AbortedError(Exception):
-    """Raised inside the body of an upload to make obstore abort it."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,227 +55,367 @@ class ObjectFacts:
     metadata: Mapping[str, str]
 
 
-def part_size(source_size: int) -> int:
-    """Bytes of a part for an object made of that much source, so that S3's 10,000 parts suffice."""
-    return min(max(PART, -(-source_size * _ASSUMED_RATIO // MAX_PARTS)), 64 << 20)
-
-
 class S3Sink:
-    """One bucket."""
+    """One bucket. Thread-safe; everything raises ``Failed``. Close it, or use it as a context manager.
 
-    def __init__(self, settings: S3Destination, secrets: Secrets) -> None:
+    ``stop`` ends waits early, and breaks parts off that are on their way.
+    """
+
+    def __init__(
+        self,
+        settings: S3Destination,
+        secrets: Secrets,
+        *,
+        stop: threading.Event | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._bucket = settings.bucket
-        options: dict[str, Any] = {}
-        if settings.endpoint:
-            options["endpoint"] = settings.endpoint
-            if not settings.path_style:
-                # For a custom endpoint obstore wants the bucket in it; AWS endpoints it makes itself.
-                scheme, _, host = settings.endpoint.partition("://")
-                options["endpoint"] = f"{scheme}://{settings.bucket}.{host}"
-        access_key = secrets.line("s3", "accessKeyId")
-        secret_key = secrets.line("s3", "secretAccessKey")
-        if (access_key is None) != (secret_key is None):
-            raise Failed(Category.CONFIG, "the S3 Secret must have both accessKeyId and secretAccessKey")
-        if access_key is not None and secret_key is not None:
-            options |= {"access_key_id": access_key, "secret_access_key": secret_key}
-            token = secrets.line("s3", "sessionToken")
-            if token:
-                options["session_token"] = token
-        self._store = S3Store(
-            settings.bucket,
-            region=settings.region,
-            virtual_hosted_style_request=not settings.path_style,
-            client_options={
-                "allow_http": (settings.endpoint or "").startswith("http://"),
-                "connect_timeout": timedelta(seconds=5),
-                "timeout": timedelta(seconds=120),
-            },
-            retry_config={
-                "max_retries": 5,
-                "retry_timeout": timedelta(seconds=60),
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=5),
-                    "base": 2,
-                },
-            },
-            **options,
+        self._stop = stop or threading.Event()
+        self._patience = patience or Patience()
+        self._halt = Halt(self._stop)
+        self._keys = key_source(secrets, settings.region, halt=self._halt)
+        address = address_of(settings)
+        self._store = _store(settings, address, self._keys, self._patience, tries=self._patience.tries)
+        # A create that is tried again may find what it wrote itself. So its tries are counted here.
+        self._once = _store(settings, address, self._keys, self._patience, tries=1)
+        self._wire = Multipart(settings, address, self._keys, self._patience)
+        self._pool = ThreadPoolExecutor(_THREADS, "s3-part")
+        self._shared = Shared(
+            self._wire, self._bucket, self._pool, Room(_ROOM_BYTES), self._stop, self._written_by, self.delete
         )
+        self._refused: set[str] = set()
 
-    async def objects(self, prefix: str) -> dict[str, datetime]:
-        """All keys below a prefix, which is made of whole path parts, and when each was written."""
-        found: dict[str, datetime] = {}
+    def __enter__(self) -> S3Sink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections. Writers must have ended."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._wire.close()
+
+    def objects(self, prefix: str) -> Iterator[ObjectEntry]:
+        """All objects below a prefix, which is made of whole path parts; a page at a time."""
         try:
-            async for batch in obstore.list(self._store, prefix=prefix or None, chunk_size=1000):
-                found.update((item["path"], item["last_modified"]) for item in batch)
-        except ERRORS as error:
-            raise self._translated(error, "listing the bucket") from error
-        return found
+            yield from self._wire.objects(f"{prefix}/" if prefix else "", self._halt)
+        except S3Error as error:
+            raise error.failed("listing the bucket", self._bucket) from None
 
-    async def read(self, key: str) -> AsyncGenerator[bytes]:
+    def facts(self, key: str) -> ObjectFacts | None:
+        """What is known of an object without reading it; None if there is none."""
+        found = self._looked_up(key)
+        if found is None:
+            return None
+        size, metadata = found
+        mark = metadata.pop(WRITE_MARK, None)
+        if mark is not None and _DIGEST not in metadata:
+            tags = self._tags(key)
+            if tags.pop(WRITE_MARK, None) == mark:
+                metadata |= tags
+        return ObjectFacts(size, metadata)
+
+    def read(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces."""
+        self._keys()
         try:
-            result = await obstore.get_async(self._store, key)
-            async for piece in result.stream(min_chunk_size=1 << 20):
+            for piece in obstore.get(self._store, key).stream(min_chunk_size=_READ_BYTES):
                 yield bytes(piece)
-        except ERRORS as error:
+        except OBSTORE_ERRORS as error:
             raise self._translated(error, f"reading {key}") from error
 
-    async def facts(self, key: str) -> ObjectFacts | None:
-        """What is known of an object without reading it; None if there is none."""
+    def put(self, key: str, data: bytes, metadata: Mapping[str, str], *, overwrite: bool) -> bool:
+        """Write a small object. False if the key was taken and stays as it is."""
+        _check_key(key)
+        return self._put(key, [data] if data else [], len(data), metadata, overwrite=overwrite)
+
+    def writer(self, key: str, metadata: Mapping[str, str], *, overwrite: bool, expected_size: int = 0) -> ObjectWriter:
+        """Write an object of unknown length; ``expected_size`` is a guess from its source, 0 for none."""
+        _check_key(key)
+        return ObjectWriter(self, key, metadata, overwrite=overwrite, expected_size=expected_size)
+
+    def delete(self, key: str) -> None:
+        """Take an object away, if it is there."""
         try:
-            result = await obstore.get_async(self._store, key, options={"head": True})
+            # obstore would do it by a request for many keys, which it does not try again.
+            self._wire.delete(key, self._halt)
+        except S3Error as error:
+            if error.status != 404 or error.code == "NoSuchBucket":
+                raise error.failed(f"deleting {key}", self._bucket) from None
+
+    def abort_stale_uploads(self, keys: Container[str], prefix: str = "") -> int:
+        """Abort open multipart uploads of these keys, left by attempts that crashed; how many there were.
+
+        Only those whose key starts with the prefix are looked at, and none of this sink's own. Where the
+        account may not list or abort uploads, they stay, and it is logged.
+        """
+        aborted = 0
+        try:
+            for upload in self._wire.uploads(prefix, self._halt):
+                if upload.key in keys and upload not in self._shared.known:
+                    self._abort(upload.key, upload.upload_id)
+                    aborted += 1
+        except S3Error as error:
+            if not error.refused:
+                raise error.failed("aborting uploads of earlier attempts", self._bucket) from None
+            log.warning("uploads of earlier attempts cannot be aborted: %s", error)
+        return aborted
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        try:
+            self._patience.run(lambda: self._wire.abort(key, upload_id), self._halt)
+        except S3Error as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+    def _put(
+        self, key: str, pieces: Sequence[bytes], size: int, metadata: Mapping[str, str], *, overwrite: bool
+    ) -> bool:
+        self._keys()
+
+        def once() -> None:
+            try:
+                obstore.put(
+                    self._store if overwrite else self._once,
+                    key,
+                    b"".join(pieces),
+                    attributes=dict(metadata),
+                    use_multipart=False,
+                    mode="overwrite" if overwrite else "create",
+                )
+            except OBSTORE_ERRORS as error:
+                raise from_obstore(error) from error
+
+        try:
+            if overwrite:
+                once()
+            else:
+                self._patience.run(once, self._halt)
+        except S3Error as error:
+            taken = error.status == 412
+            if not overwrite and error.unclear and self._is_ours(key, pieces, size, metadata):
+                return True
+            if taken:
+                return False
+            if self._stop.is_set():
+                raise Failed(Category.CANCELLED, "the run was told to stop") from error
+            raise error.failed(f"writing {key}", self._bucket) from error
+        return True
+
+    def _is_ours(self, key: str, pieces: Sequence[bytes], size: int, metadata: Mapping[str, str]) -> bool:
+        """Whether the object is what a try wrote whose answer was lost."""
+        found = self._looked_up(key)
+        if found is None or found != (size, dict(metadata)):
+            return False
+        return b"".join(self.read(key)) == b"".join(pieces)
+
+    def _looked_up(self, key: str) -> tuple[int, dict[str, str]] | None:
+        self._keys()
+        try:
+            result = obstore.get(self._store, key, options={"head": True})
         except FileNotFoundError:
             return None
-        except ERRORS as error:
+        except OBSTORE_ERRORS as error:
             raise self._translated(error, f"looking up {key}") from error
-        return ObjectFacts(result.meta["size"], {str(name): str(value) for name, value in result.attributes.items()})
+        # Attributes that S3 has a header of its own for are capitalized; metadata is lower-case.
+        metadata = {str(name): str(value) for name, value in result.attributes.items() if not str(name)[:1].isupper()}
+        return result.meta["size"], metadata
 
-    async def put(self, key: str, data: bytes, metadata: Mapping[str, str], *, overwrite: bool) -> bool:
-        """Write a small object. False if the key was taken and stays as it is."""
+    def _written_by(self, key: str) -> str | None:
+        found = self._looked_up(key)
+        return None if found is None else found[1].get(WRITE_MARK, "")
+
+    def _tags(self, key: str) -> dict[str, str]:
+        if "reading" in self._refused:
+            return {}
         try:
-            await obstore.put_async(
-                self._store,
-                key,
-                data,
-                attributes=dict(metadata),
-                use_multipart=False,
-                mode="overwrite" if overwrite else "create",
-            )
-        except s3.AlreadyExistsError:
-            return False
-        except ERRORS as error:
-            # A server may refuse by closing the connection while the body is still on its way, and a
-            # repeated request may find what the first one wrote.
-            if not overwrite and isinstance(error, s3.GenericError):
-                with suppress(Failed):
-                    if await self.facts(key) is not None:
-                        return False
-            raise self._translated(error, f"writing {key}") from error
-        return True
+            return self._wire.tags(key, self._halt)
+        except S3Error as error:
+            if not error.refused:
+                raise error.failed(f"reading the tags of {key}", self._bucket) from None
+            self._refuse("reading", error)
+            return {}
 
-    async def put_stream(
-        self,
-        key: str,
-        stream: AsyncIterator[bytes],
-        digest: Digest,
-        metadata: Mapping[str, str],
-        late_metadata: Callable[[], Mapping[str, str]],
-        *,
-        overwrite: bool,
-        source_size: int,
-    ) -> bool:
-        """Write what the stream gives, once it has ended well. False if the key was taken and stays as it is.
-
-        ``digest`` is filled on the way, also when the key is taken. ``late_metadata`` is asked when the
-        stream has ended, and stands only with an object of one part.
-        """
-        head: list[bytes] = []
-        async for chunk in stream:
-            digest.add(chunk)
-            head.append(chunk)
-            if digest.size > PART:
-                return await self._multipart(
-                    key, head, stream, digest, metadata, overwrite=overwrite, part=part_size(source_size)
-                )
-        return await self.put(key, b"".join(head), {**metadata, **late_metadata()}, overwrite=overwrite)
-
-    async def _multipart(
-        self,
-        key: str,
-        head: list[bytes],
-        stream: AsyncIterator[bytes],
-        digest: Digest,
-        metadata: Mapping[str, str],
-        *,
-        overwrite: bool,
-        part: int,
-    ) -> bool:
-        # obstore aborts an upload whose body raises, but leaves it open when its future is cancelled. So the
-        # body is fed by a queue, and whatever ends this call early is turned into an error of the body.
-        # One part at a time, see _body; the queue is what keeps the stages before busy meanwhile.
-        queue: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_CHUNKS_AHEAD)
-        upload = asyncio.ensure_future(
-            obstore.put_async(
-                self._store,
-                key,
-                _body(queue),
-                attributes=dict(metadata),
-                use_multipart=True,
-                chunk_size=part,
-                max_concurrency=1,
-            )
-        )
+    def _tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Best effort: the object is there, and the manifest has its digests."""
+        if "writing" in self._refused:
+            return
         try:
-            while head:
-                await _offer(queue, upload, head.pop(0))
-            async for chunk in stream:
-                digest.add(chunk)
-                if digest.size > part * MAX_PARTS:
-                    raise Failed(Category.UNPACK_LIMIT, f"the object needs more than {MAX_PARTS} parts of {part} bytes")
-                await _offer(queue, upload, chunk)
-            if not overwrite and await self.facts(key) is not None:
-                raise _TakenError
-            await _offer(queue, upload, None)
-            await asyncio.shield(upload)
-        except BaseException as error:
-            await _abort(queue, upload)
-            if isinstance(error, _TakenError):
-                return False
-            if isinstance(error, ERRORS):
-                raise self._translated(error, f"writing {key}") from error
-            raise
-        return True
+            self._wire.tag(key, tags, self._halt)
+        except S3Error as error:
+            if error.refused:
+                self._refuse("writing", error)
+            else:
+                log.warning("an object stays without its digests as tags: %s", error, extra={"key": key})
+        except Failed as error:
+            log.warning("an object stays without its digests as tags: %s", error.detail, extra={"key": key})
+
+    def _refuse(self, doing: str, error: S3Error) -> None:
+        if doing not in self._refused:
+            log.warning("the store refuses %s object tags, it is not asked again: %s", doing, error)
+        self._refused.add(doing)
 
     def _translated(self, error: Exception, doing: str) -> Failed:
-        text = f"{doing}: {one_line(error)}"
-        refused = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "XAdminUserNotFound")
-        if isinstance(error, (s3.PermissionDeniedError, s3.UnauthenticatedError)) or any(
-            code in str(error) for code in refused
-        ):
-            return Failed(Category.AUTH, text)
-        if "NoSuchBucket" in str(error):
-            return Failed(Category.CONFIG, f"there is no bucket {self._bucket}")
-        return Failed(Category.SINK_UNAVAILABLE, text)
+        return from_obstore(error).failed(doing, self._bucket)
 
 
-async def _body(queue: asyncio.Queue[bytes | BaseException | None]) -> AsyncIterator[bytes]:
-    while (item := await queue.get()) is not None:
-        if isinstance(item, BaseException):
-            # S3 may keep an upload that is aborted while a part of it is still on its way. With one part
-            # at a time obstore finishes that part before it takes more bytes: the first of these may fill
-            # a part, and when the second is taken that one is done as well. Neither is ever committed.
-            yield b"\0"
-            yield b"\0"
-            raise item
-        yield item
+class ObjectWriter:
+    """One object on its way. It becomes visible by `commit`; leaving without aborts it. Used by one thread."""
+
+    def __init__(
+        self, sink: S3Sink, key: str, metadata: Mapping[str, str], *, overwrite: bool, expected_size: int
+    ) -> None:
+        self._sink = sink
+        self._key = key
+        self._metadata = metadata
+        self._overwrite = overwrite
+        self._expected = expected_size
+        self._limit = part_size(1, expected_size)
+        self._mark = randomness.token_hex(16)
+        self._pieces: list[bytes] = []
+        self._small = bytearray()
+        self._filled = 0
+        self._upload: Upload | None = None
+        self._ended = False
+        self.size = 0
+        """Bytes written so far."""
+
+    def __enter__(self) -> ObjectWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes. Waits while the store is slower than they come; raises what parts before met."""
+        self._check()
+        self.size += len(chunk)
+        view = memoryview(chunk)
+        while view:
+            if self._filled == self._limit:
+                self._send()
+            piece = view[: self._limit - self._filled]
+            view = view[len(piece) :]
+            self._filled += len(piece)
+            if len(piece) < _SMALL:
+                self._small += piece
+                if len(self._small) >= _GATHERED:
+                    self._gather()
+            else:
+                self._gather()
+                self._pieces.append(chunk if len(piece) == len(chunk) and isinstance(chunk, bytes) else bytes(piece))
+
+    def commit(self, late_metadata: Mapping[str, str] | None = None) -> bool:
+        """Make the object visible, with what is known of it only now. False if the key was taken and stays as it is."""
+        self._check()
+        late = dict(late_metadata or {})
+        self._gather()
+        pieces, self._pieces = self._pieces, []
+        if self._upload is None:
+            written = self._sink._put(
+                self._key, pieces, self._filled, {**self._metadata, **late}, overwrite=self._overwrite
+            )
+            self._ended = True
+            return written
+        self._upload.send(pieces, self._filled)
+        del pieces
+        written = self._upload.complete()
+        if written:
+            self._ended = True
+            late = {name: value for name, value in late.items() if self._metadata.get(name) != value}
+            if late:
+                self._sink._tag(self._key, {**late, WRITE_MARK: self._mark})
+        else:
+            self.close()
+        return written
+
+    def close(self) -> None:
+        """Abort, unless it was committed. Takes bounded time, and raises nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        self._pieces.clear()
+        self._small.clear()
+        if self._upload is not None:
+            with suppress(Failed):
+                self._upload.abort()
+
+    def _check(self) -> None:
+        if self._ended:
+            raise ValueError("the writer has ended")
+        if self._sink._stop.is_set():
+            raise Failed(Category.CANCELLED, "the run was told to stop")
+
+    def _send(self) -> None:
+        """Send what is gathered as the next part."""
+        if self._upload is None:
+            self._upload = Upload(
+                self._sink._shared,
+                self._key,
+                self._mark,
+                {**self._metadata, WRITE_MARK: self._mark},
+                overwrite=self._overwrite,
+            )
+        self._gather()
+        pieces, self._pieces = self._pieces, []
+        size, self._filled = self._filled, 0
+        self._upload.send(pieces, size)
+        self._limit = part_size(self._upload.parts + 1, self._expected)
+
+    def _gather(self) -> None:
+        if self._small:
+            self._pieces.append(bytes(self._small))
+            self._small.clear()
 
 
-async def _offer(
-    queue: asyncio.Queue[bytes | BaseException | None], upload: asyncio.Future[Any], item: bytes | None
-) -> None:
-    """Put an item into the queue, unless the upload ends first, as then nobody takes it out."""
-    if upload.done():
-        upload.result()
-    if not queue.full():
-        queue.put_nowait(item)
-        return
-    putting = asyncio.ensure_future(queue.put(item))
-    waiting: Iterable[asyncio.Future[Any]] = (putting, upload)
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not putting.done():
-            putting.cancel()
-    if upload.done():
-        upload.result()
+def _check_key(key: str) -> None:
+    # Both clients would make another key of it, or none.
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise Failed(Category.CONFIG, f"{key!r} cannot be the key of an object")
 
 
-async def _abort(queue: asyncio.Queue[bytes | BaseException | None], upload: asyncio.Future[Any]) -> None:
-    """See the upload to its end: aborted, or complete if its last byte was already given."""
-    while not queue.empty():
-        queue.get_nowait()
-    queue.put_nowait(_AbortedError())
-    with suppress(Exception):
-        async with asyncio.timeout(ABORT_SECONDS):
-            await asyncio.shield(upload)
+def _store(settings: S3Destination, address: Address, keys: KeySource, patience: Patience, *, tries: int) -> S3Store:
+    options: dict[str, Any] = {}
+    encryption = settings.server_side_encryption
+    if encryption is not None:
+        options["server_side_encryption"] = encryption.algorithm.value
+        if encryption.kms_key_id:
+            options["sse_kms_key_id"] = encryption.kms_key_id
+        if encryption.bucket_key_enabled:
+            options["sse_bucket_key_enabled"] = True
+
+    def credentials() -> Any:
+        now = keys()
+        return {
+            "access_key_id": now.access_key_id,
+            "secret_access_key": now.secret_access_key,
+            "token": now.session_token,
+            "expires_at": now.expires_at,
+        }
+
+    return S3Store(
+        settings.bucket,
+        endpoint=address.endpoint,
+        region=settings.region,
+        virtual_hosted_style_request=not settings.path_style,
+        credential_provider=credentials,
+        checksum_algorithm="SHA256",
+        client_options={
+            "allow_http": address.scheme == "http",
+            "connect_timeout": timedelta(seconds=5),
+            "timeout": timedelta(seconds=120),
+        },
+        retry_config={
+            "max_retries": tries - 1,
+            "retry_timeout": timedelta(seconds=patience.total_seconds),
+            "backoff": {
+                "init_backoff": timedelta(seconds=patience.first_seconds),
+                "max_backoff": timedelta(seconds=patience.longest_seconds),
+                "base": 2,
+            },
+        },
+        **options,
+    )
