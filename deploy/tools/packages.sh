@@ -7,6 +7,7 @@ OCTO_PACKAGES=(
   containerd=containerd runc=runc /usr/lib/cni/bridge=containernetworking-plugins
   iptables=iptables ip=iproute2 conntrack=conntrack ethtool=ethtool socat=socat
   buildah=buildah debootstrap=debootstrap sshd=openssh-server gpg=gnupg gpg-agent=gpg-agent
+  sq=sq rnp=rnp
   "/usr/lib/postgresql/$POSTGRES_MAJOR/bin/postgres=postgresql-$POSTGRES_MAJOR"
   openssl=openssl curl=curl xz=xz-utils
   # The archivers that the unpacking is tested against.

@@ -1,235 +1,150 @@
-"""Opens OpenPGP messages with gpg by pipes, in a key ring of the run's own.
+"""Opens OpenPGP messages, and checks signatures, with a key ring of the run's own.
 
-gpg gives out plaintext before it knows that a message is whole, so what ``decrypt`` yields must not
-become visible until it has ended well.
+gpg gives out plaintext before it knows that a message is whole, so what ``decrypt`` yields must not become visible
+until it has ended well.
+
+A small message goes through a gpg that stays (``openpgp.small``), whose word counts only if it says nothing but what
+good messages come with. Everything else, and every large message, goes through a gpg of its own, by pipes. That one
+gives the verdict; the other is merely a fast way to the same plaintext.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import signal
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import itertools
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from octo_core.domain.failure import Category
+from octo_core.domain.provider import OpenPgp
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
 from octo_worker.limits import ExpansionMeter
+from octo_worker.stages.openpgp import armor
+from octo_worker.stages.openpgp.gpg import Gpg, gpg, start
+from octo_worker.stages.openpgp.home import Home, home
+from octo_worker.stages.openpgp.small import MAX_MESSAGE, SUPPORTED, SmallMessages
+from octo_worker.stages.openpgp.verdict import good_beyond_doubt, judge_detached, judge_message, passphrase_fits
 
-CHUNK = 256 << 10
-_MAX_HOME = 85
-"""The agent's socket is made in the home, and a socket's path may have 108 bytes."""
-# An agent spends 0.3 s on each file to stretch the passphrase of a stored key. The ring lives in memory
-# for one run, so the least stretching is right: 0.02 s. It must be set before the key is imported.
-_AGENT_CONF = "s2k-count 1024\nmax-cache-ttl 0\nallow-loopback-pinentry\n"
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-_FLAGS = ("--batch", "--no-tty", "--quiet", "--no-options", "--pinentry-mode", "loopback")
+CHUNK = 1 << 20
+MAX_SIGNATURE = 256 << 10
+"""Of a detached signature; a common one has less than 1 KiB."""
+_PROBE = 64 << 10
+"""As much of a message as is needed to see whether a passphrase opens it."""
 
 
-@dataclass(frozen=True, slots=True)
 class KeyRing:
-    """A private GNUPGHOME with the run's key in it."""
+    """The run's keys. Thread-safe: any number of files may be opened at once."""
 
-    home: Path
-    passphrase: bytes
+    def __init__(self, ring: Home, settings: OpenPgp, small: SmallMessages | None) -> None:
+        self._home = ring
+        self._signature_required = settings.require_signature
+        self._small = small
+        self._passphrase = ring.passphrases[0] if ring.passphrases else None
+        # Without signers' keys there is nothing to check, and a signature by a key that is not here is no failure.
+        verify = () if ring.signers.primaries else ("--skip-verify",)
+        self._arguments = (*verify, "--decrypt")
 
-    async def decrypt(self, stream: AsyncIterator[bytes], meter: ExpansionMeter) -> AsyncGenerator[bytes]:
-        """The plaintext. Ends well only if gpg did and says that the message is whole and was protected."""
-        # --skip-verify: a signature by a key that is not here must not fail the file.
-        arguments = ("--skip-verify", "--no-auto-key-retrieve", "--decrypt")
-        async with _gpg(self.home, self.passphrase, *arguments) as child:
-            feeding = asyncio.ensure_future(child.feed(stream))
-            try:
-                while chunk := await child.output.read(CHUNK):
-                    meter.add(len(chunk))
-                    yield chunk
-                await feeding
-            finally:
-                feeding.cancel()
-                await asyncio.gather(feeding, return_exceptions=True)
-            code, status = await child.result()
-        _judge(code, status)
+    def decrypt(
+        self, chunks: Iterator[bytes], meter: ExpansionMeter, *, signed_beside: bool = False
+    ) -> Generator[bytes]:
+        """The plaintext. Ends well only if the message is whole, was protected, is alone in its file, and is signed as
+        the settings require. ``signed_beside``: the caller checks a detached signature over the file instead.
 
+        ``chunks`` is read to its end, also when gpg gives up before; what it raises is raised as it is.
+        """
+        signed = self._signature_required and not signed_beside
+        chunks = armor.whole(chunks)
+        head = _head(chunks, MAX_MESSAGE)
+        size = sum(map(len, head))
+        if self._small is not None and size <= MAX_MESSAGE:
+            done = self._small.open(b"".join(head))
+            if done is not None and good_beyond_doubt(done[0], self._home.signers, signed=signed):
+                yield from _metered(done[1], meter)
+                return
+        yield from self._stream(itertools.chain(head, chunks), self._pick_passphrase(head), meter, signed=signed)
 
-@asynccontextmanager
-async def key_ring(memory_dir: Path, secrets: Secrets) -> AsyncIterator[KeyRing]:
-    """A key ring with the key of the run's secrets, or with none for symmetric messages; gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="g", dir=memory_dir))  # mode 0700
-    passphrase = secrets.line("openpgp", "passphrase") or ""
-    try:
-        if len(os.fsencode(home)) > _MAX_HOME:
-            raise Failed(Category.CONFIG, f"the path of the memory folder is too long for gpg: {home}")
-        (home / "gpg-agent.conf").write_text(_AGENT_CONF)
-        ring = KeyRing(home, passphrase.encode())
-        key = secrets.read("openpgp", "privateKey")
-        if key is not None:
-            await _import(ring, key)
-        elif not passphrase:
-            raise Failed(Category.CONFIG, "decrypt.openpgp has neither a private key nor a passphrase")
-        yield ring
-    finally:
-        await _quiet("gpgconf", "--homedir", str(home), "--kill", "all")
-        shutil.rmtree(home, ignore_errors=True)
+    def verify_detached(self, signature: bytes, chunks: Iterator[bytes]) -> Generator[bytes]:
+        """The chunks as they are; raises at their end unless the detached signature over them is good and by a signer.
 
-
-async def _import(ring: KeyRing, key: bytes) -> None:
-    async def once() -> AsyncGenerator[bytes]:
-        yield key
-
-    async with _gpg(ring.home, ring.passphrase, "--import") as child:
-        feeding = asyncio.ensure_future(child.feed(once()))
-        while await child.output.read(CHUNK):
-            pass
-        await feeding
-        code, status = await child.result()
-    if code != 0 or not any(line[:1] == ["IMPORT_OK"] for line in status):
-        raise Failed(Category.DECRYPT, "the OpenPGP private key cannot be imported; check key and passphrase")
-
-
-def _judge(code: int, status: list[list[str]]) -> None:
-    """Success is return code 0, DECRYPTION_OKAY, and integrity that was checked: nothing less."""
-    words = {line[0]: line[1:] for line in status if line}
-    aead = words.get("DECRYPTION_INFO", [])[2:3] not in ([], ["0"])
-    if code == 0 and "DECRYPTION_OKAY" in words and ("GOODMDC" in words or aead) and "DECRYPTION_FAILED" not in words:
-        return
-    if "BADMDC" in words:
-        raise Failed(Category.INTEGRITY, "OpenPGP: the message was altered (bad modification detection code)")
-    info = words.get("DECRYPTION_INFO")
-    if info is not None and info[:1] == ["0"] and not aead:
-        raise Failed(Category.INTEGRITY, "OpenPGP: the message has no integrity protection, and is refused")
-    if info is not None and words.get("DECRYPTION_OKAY") is None:
-        raise Failed(Category.INTEGRITY, "OpenPGP: the message is damaged or cut short")
-    if "NO_SECKEY" in words and "DECRYPTION_KEY" not in words:
-        keys = ", ".join(sorted({line[1] for line in status if line[0] == "NO_SECKEY" and len(line) > 1}))
-        raise Failed(Category.DECRYPT, f"OpenPGP: the message is encrypted to a key that is not here ({keys[:200]})")
-    if "BAD_PASSPHRASE" in words or "MISSING_PASSPHRASE" in words:
-        raise Failed(Category.DECRYPT, "OpenPGP: the passphrase is wrong or missing")
-    if "NODATA" in words:
-        raise Failed(Category.DECRYPT, "OpenPGP: the file is not an OpenPGP message")
-    raise Failed(Category.DECRYPT, f"OpenPGP: gpg could not decrypt the message (exit code {code})")
-
-
-class _Child:
-    """A running gpg: its output, its status lines, and what feeds it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, status: int) -> None:
-        self.process = process
-        self.output = output
-        self._status = asyncio.ensure_future(_lines(status))
-
-    async def feed(self, stream: AsyncIterator[bytes]) -> None:
-        """Write the stream to gpg. If the stream fails, gpg is ended so that nobody takes its output for whole."""
-        stdin = self.process.stdin
-        assert stdin is not None  # noqa: S101 - made with a pipe
+        It is over the file's bytes as they are on the server, so it is checked before anything is made of them: that is
+        what anyone can check who has the two files, and what gpg, sq and rnp make when told to sign a finished file. A
+        signature over the plaintext belongs into the message.
+        """
+        if not 0 < len(signature) <= MAX_SIGNATURE:
+            raise Failed(Category.INTEGRITY, "OpenPGP: the file beside it is not a detached signature")
+        path = self._home.new_work_file()
         try:
-            async for chunk in stream:
-                stdin.write(chunk)
-                await stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            # gpg gave up on the message; read the rest all the same, as the download is still to be verified.
-            async for _ in stream:
-                pass
-        except BaseException:
-            self.kill()
-            raise
+            path.write_bytes(signature)
+            with gpg(self._home.folder, None, "--verify", "--", str(path), "-", output=False) as child:
+                yield from child.beside(chunks)
+                code = child.process.wait()
         finally:
-            stdin.close()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                await stdin.wait_closed()
+            path.unlink(missing_ok=True)
+        judge_detached(code, child.status, self._home.signers)
 
-    async def result(self) -> tuple[int, list[list[str]]]:
-        """Exit code and status lines, once gpg has ended."""
-        status = await self._status
-        return await self.process.wait(), status
+    def _stream(
+        self, chunks: Iterator[bytes], passphrase: bytes | None, meter: ExpansionMeter, *, signed: bool
+    ) -> Generator[bytes]:
+        with gpg(self._home.folder, passphrase, *self._arguments) as child:
+            yield from child.through(chunks, meter)
+            code = child.process.wait()
+        judge_message(code, child.status, self._home.signers, signed=signed)
 
-    def kill(self) -> None:
-        """End gpg and all it started, now."""
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    async def close(self) -> None:
-        """Leave nothing behind, however the caller got here."""
-        self.kill()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        # Before wait(), which asyncio may not let return while a pipe has unread data.
-        while await self.output.read(CHUNK):
-            pass
-        await self.process.wait()
-        await asyncio.gather(self._status, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _gpg(home: Path, passphrase: bytes, *arguments: str) -> AsyncIterator[_Child]:
-    status_read, status_write = os.pipe()
-    secret_read, secret_write = os.pipe()
-    try:
-        # A passphrase is far shorter than a pipe's buffer, so this never blocks.
-        os.write(secret_write, passphrase[:4096] + b"\n")
-        os.close(secret_write)
-        process = await asyncio.create_subprocess_exec(
-            "gpg",
-            *_FLAGS,
-            *("--homedir", str(home), "--status-fd", str(status_write), "--passphrase-fd", str(secret_read)),
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,  # all we act on comes by the status lines
-            pass_fds=(status_write, secret_read),
-            start_new_session=True,
-            env=_ENVIRONMENT,
-            limit=2 * CHUNK,
-        )
-    except FileNotFoundError:
-        os.close(status_read)
-        raise Failed(Category.CONFIG, "gpg is not installed in the worker's image") from None
-    except BaseException:
-        os.close(status_read)
-        raise
-    finally:
-        os.close(status_write)
-        os.close(secret_read)
-    assert process.stdout is not None  # noqa: S101 - made with a pipe
-    child = _Child(process, process.stdout, status_read)
-    try:
-        yield child
-    finally:
-        await child.close()
+    def _pick_passphrase(self, head: list[bytes]) -> bytes | None:
+        """The passphrase that opens the message. If none does, or it wants none, the first: its verdict is as good."""
+        if len(self._home.passphrases) < 2:
+            return self._passphrase
+        start_of_message = b"".join(head)[:_PROBE]
+        for passphrase in self._home.passphrases:
+            with gpg(self._home.folder, passphrase, "--skip-verify", "--decrypt", output=False) as child:
+                for _ in child.beside(iter((start_of_message,))):
+                    pass
+            fits = passphrase_fits(child.status)
+            if fits is None:
+                break
+            if fits:
+                return passphrase
+        return self._passphrase
 
 
-async def _lines(descriptor: int) -> list[list[str]]:
-    """The status lines of gpg, split into words. Takes the descriptor over."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    lines: list[list[str]] = []
-    try:
-        while raw := await reader.readline():
-            words = raw.decode("utf-8", "replace").split()
-            # One message has a dozen; PROGRESS lines of a huge one must not pile up.
-            if words[:1] == ["[GNUPG:]"] and len(words) > 1 and words[1] != "PROGRESS" and len(lines) < 1000:
-                lines.append(words[1:])
-    finally:
-        transport.close()
-    return lines
+@contextmanager
+def key_ring(memory_dir: Path, secrets: Secrets, settings: OpenPgp) -> Iterator[KeyRing]:
+    """The key ring of a run, made from its secrets; gone afterwards, with all its processes.
+
+    Raises ``Failed`` if a key cannot be used at all, as then no file could be opened.
+    """
+    with home(memory_dir, secrets, settings) as ring:
+        if not SUPPORTED:
+            yield KeyRing(ring, settings, None)
+            return
+        small = SmallMessages(ring.new_work_file, lambda: _resident(ring))
+        try:
+            yield KeyRing(ring, settings, small)
+        finally:
+            small.close()
 
 
-async def _quiet(*command: str) -> None:
-    """Run a clean-up command to its end, whatever comes of it."""
-    with suppress(OSError, TimeoutError):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-        )
-        async with asyncio.timeout(5):
-            await process.wait()
+def _resident(ring: Home) -> Gpg:
+    verify = () if ring.signers.primaries else ("--skip-verify",)
+    passphrase = ring.passphrases[0] if ring.passphrases else None
+    # Never an agent by itself: it would take the place of the relay.
+    arguments = ("--no-autostart", *verify, "--multifile", "--decrypt")
+    return start(ring.relayed or ring.folder, passphrase, *arguments, output=False)
+
+
+def _head(chunks: Iterator[bytes], size: int) -> list[bytes]:
+    """The first chunks: all of them, or more than ``size`` bytes."""
+    head: list[bytes] = []
+    total = 0
+    while total <= size and (chunk := next(chunks, None)) is not None:
+        head.append(chunk)
+        total += len(chunk)
+    return head
+
+
+def _metered(plaintext: bytes, meter: ExpansionMeter) -> Generator[bytes]:
+    for start_at in range(0, len(plaintext), CHUNK):
+        chunk = plaintext[start_at : start_at + CHUNK]
+        meter.add(len(chunk))
+        yield chunk
