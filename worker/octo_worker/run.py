@@ -80,6 +80,8 @@ class Attempt:
         with suppress(asyncio.CancelledError):  # all that is left is telling the api
             await self._reporter.finish(flush)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._sink is not None:
+            self._sink.close()
         return ended
 
     async def _guarded(self) -> Outcome:
@@ -342,8 +344,9 @@ class Attempt:
             return None
         to = run.destination.s3
         if self._stop.is_set():
-            # The run's own gives up at once now, which this last write must not.
-            sink = S3Sink(to, self._secrets)
+            # This one gives up at once now, which the last write must not.
+            sink.close()
+            sink = self._sink = S3Sink(to, self._secrets)
         write = partial(manifest.write, sink, to.bucket, to.prefix, run.job, rows, shard=self._shard, shards=shards)
         try:
             async with asyncio.timeout(MANIFEST_SECONDS):

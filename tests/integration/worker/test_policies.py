@@ -191,6 +191,26 @@ def test_signatures_are_required_inside_or_beside(
     assert pod.bucket.open_uploads() == []
 
 
+def test_signatures_need_no_private_key_where_nothing_is_decrypted(
+    pod: WorkerPod, inbox: Inbox, pgp_key: PgpKey
+) -> None:
+    pod.document["decrypt"]["openpgp"] = {
+        "mode": "Never",
+        "requireSignature": True,
+        "signerKeysSecretRef": {"name": "signers", "key": "keys"},
+    }
+    pod.secret("openpgp/privateKey", None)
+    pod.secret("openpgp/passphrase", None)
+    pod.secret("openpgp/signerKeys", pgp_key.public)
+    message = pgp_key.encrypt(b"stays as it is")
+    inbox.put("a.csv.gpg", message)
+    inbox.put("a.csv.gpg.sig", pgp_key.sign(message))
+    inbox.put("b.csv", b"unsigned")
+    pod.run()
+    assert pod.data() == {"other/a.csv.gpg": message}
+    assert pod.failures() == {"b.csv": "Integrity"}
+
+
 def test_workers_share_a_run_and_its_manifest(pod: WorkerPod, inbox: Inbox) -> None:
     names = [f"{number}.csv" for number in range(40)]
     for name in names:

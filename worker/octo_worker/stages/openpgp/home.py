@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from octo_core.domain.failure import Category
-from octo_core.domain.provider import OpenPgp
+from octo_core.domain.provider import OpenPgp, OpenPgpMode
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
 from octo_worker.stages.openpgp.assuan import Agent, RefusedError
@@ -82,10 +82,13 @@ class _Key:
 
 @contextmanager
 def home(memory_dir: Path, secrets: Secrets, settings: OpenPgp) -> Iterator[Home]:
-    """A key ring with the keys of the run's secrets, or with none for symmetric messages."""
+    """A key ring with the keys of the run's secrets, or with none for symmetric messages.
+
+    With mode Never nothing is decrypted, and the ring is there for detached signatures.
+    """
     keys = list(_keys(secrets, settings))
     passphrases = _passphrases(secrets, settings)
-    if not keys and not passphrases:
+    if not keys and not passphrases and settings.mode is not OpenPgpMode.NEVER:
         raise Failed(Category.CONFIG, "decrypt.openpgp has neither a private key nor a passphrase")
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="g", dir=memory_dir))  # mode 0700
