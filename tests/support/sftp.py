@@ -129,6 +129,7 @@ def serving(
         prepare(folder)
     Path("/run/sshd").mkdir(exist_ok=True)
     port = free_port()
+    subsystem = "" if "Subsystem" in options else "Subsystem sftp internal-sftp"
     host_key_lines = "\n".join(f"HostKey {host}" for host in hosts)
     (folder / "config").write_text(
         f"""
@@ -144,7 +145,7 @@ UsePAM no
 PermitRootLogin yes
 StrictModes no
 MaxStartups 100
-Subsystem sftp internal-sftp
+{subsystem}
 """
     )
     mounts = " && ".join(

@@ -137,9 +137,9 @@ class Connections:
         self._refused_until = 0.0
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Connection]:
-        """The least busy connection."""
-        connection = await self._least_busy()
+    async def lease(self, *, share: bool = False) -> AsyncIterator[Connection]:
+        """The least busy connection; no further one is opened for the sake of a use that would ``share``."""
+        connection = await self._least_busy(share)
         connection.users += 1
         try:
             yield connection
@@ -157,7 +157,7 @@ class Connections:
             log.warning("connections did not close in time")
         self._open = []
 
-    async def _least_busy(self) -> Connection:
+    async def _least_busy(self, share: bool) -> Connection:
         async with self._first:
             # While there is none, one at a time: a server that refuses the login is not asked by all at once.
             best = self._best()
@@ -165,7 +165,7 @@ class Connections:
                 connection = await self._dial()
                 self._open.append(connection)
                 return connection
-        if not self._wants_more(best):
+        if share or not self._wants_more(best):
             return best
         self._dialing += 1
         try:

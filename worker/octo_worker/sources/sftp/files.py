@@ -16,13 +16,13 @@ from octo_core.domain.run import Run
 from octo_core.domain.selection import SelectionPolicy
 from octo_worker.credentials import Secrets
 from octo_worker.failure import ConnectionLostError, Failed
-from octo_worker.sources import FileStat, RemoteFile, Source, Unreadable
+from octo_worker.sources import FileStat, RemoteFile, Source
 from octo_worker.sources.sftp.connection import Connection, Connections, Timings
 from octo_worker.sources.sftp.dialing import Dialer
 from octo_worker.sources.sftp.disposal import Disposal
 from octo_worker.sources.sftp.errors import is_lost, translating
 from octo_worker.sources.sftp.host_keys import pinned
-from octo_worker.sources.sftp.listing import STATS_AT_ONCE, Folder, list_folder, stat_files
+from octo_worker.sources.sftp.listing import STATS_AT_ONCE, Folder, ItemStream, list_folder, stat_files, walked
 from octo_worker.sources.sftp.login import login_of
 from octo_worker.sources.sftp.names import find_file, stat_file
 from octo_worker.sources.sftp.reading import blocks
@@ -57,7 +57,7 @@ class SftpFiles:
         finally:
             await self._connections.close()
 
-    async def listing(self) -> AsyncGenerator[RemoteFile | Unreadable]:
+    async def listing(self) -> ItemStream:
         """Files below the paths, or those named; links, devices and the rest are passed over."""
         selection = self._run.selection
         if selection.policy is SelectionPolicy.EXPLICIT:
@@ -69,11 +69,9 @@ class SftpFiles:
             return
         for root in selection.paths:
             aside = await self._persistently(partial(self._put_aside, root=root), "listing")
-            folders = [Folder(root.encode())]
-            while folders:
-                async with aclosing(self._list(folders.pop(), folders, aside)) as items:
-                    async for item in items:
-                        yield item
+            async with aclosing(walked(Folder(root.encode()), partial(self._list, aside=aside))) as items:
+                async for item in items:
+                    yield item
 
     async def read(self, file: RemoteFile, tries: Tries | None = None) -> AsyncGenerator[bytes]:
         """See ``Source.read``."""
@@ -122,16 +120,14 @@ class SftpFiles:
             except ConnectionLostError as error:
                 await tries.again(error)
 
-    async def _list(
-        self, folder: Folder, found: list[Folder], aside: bytes | None
-    ) -> AsyncGenerator[RemoteFile | Unreadable]:
+    async def _list(self, folder: Folder, found: list[Folder], aside: bytes | None) -> ItemStream:
         """One folder. Those in it are found once it was listed to its end, however often that takes."""
         tries = self._tries()
         while True:
             inside: list[Folder] = []
             try:
                 async with (
-                    self._connections.lease() as connection,
+                    self._connections.lease(share=True) as connection,
                     aclosing(list_folder(connection, folder, inside)) as items,
                 ):
                     async for item in items:

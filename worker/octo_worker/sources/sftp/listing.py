@@ -6,7 +6,7 @@ import asyncio
 import logging
 import posixpath
 import stat as modes
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -20,7 +20,13 @@ from octo_worker.sources.sftp.names import MAX_PATH_BYTES, joined, remote_file, 
 
 MAX_DEPTH = 64
 STATS_AT_ONCE = 32
+FOLDERS_AT_ONCE = 8
+"""Over a long way, most of the time of a listing is spent waiting."""
 _ENTRIES_AT_ONCE = 256
+_BATCHES_AHEAD = 8
+
+Item = RemoteFile | Unreadable
+ItemStream = AsyncGenerator[Item]
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +52,52 @@ class Folder:
         return None
 
 
-async def list_folder(
-    connection: Connection, folder: Folder, found: list[Folder]
-) -> AsyncGenerator[RemoteFile | Unreadable]:
+async def walked(root: Folder, list_one: Callable[[Folder, list[Folder]], ItemStream]) -> ItemStream:
+    """What all folders from the root down hold, several of them listed at a time. ``list_one`` gives what one holds,
+    and adds the folders in it to a list; what it raises ends the walk."""
+    to_list, tasks, running = [root], set[asyncio.Task[None]](), 0
+    # A batch, or at the end of a folder whether it failed.
+    batches: asyncio.Queue[list[Item] | Exception | None] = asyncio.Queue(_BATCHES_AHEAD)
+
+    async def list_folder_of(folder: Folder) -> None:
+        try:
+            async with aclosing(list_one(folder, to_list)) as items:
+                batch: list[Item] = []
+                async for item in items:
+                    batch.append(item)
+                    if len(batch) == _ENTRIES_AT_ONCE:
+                        await batches.put(batch)
+                        batch = []
+            await batches.put(batch)
+        except Exception as error:  # noqa: BLE001 - raised again below
+            await batches.put(error)
+        else:
+            await batches.put(None)
+
+    try:
+        while to_list or running:
+            while to_list and running < FOLDERS_AT_ONCE:
+                # The last one first: deep before wide, so that few are waiting.
+                task = asyncio.ensure_future(list_folder_of(to_list.pop()))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                running += 1
+            batch = await batches.get()
+            if isinstance(batch, list):
+                for item in batch:
+                    yield item
+            elif batch is not None:
+                raise batch
+            else:
+                running -= 1
+    finally:
+        unfinished = list(tasks)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+async def list_folder(connection: Connection, folder: Folder, found: list[Folder]) -> ItemStream:
     """The files of one folder; the folders in it are added to ``found``. Raises ``Failed`` only for a listed root
     and for a lost connection."""
     if why := folder.why_not():
@@ -111,14 +160,12 @@ def _unreadable(folder: Folder, category: Category, message: str) -> Unreadable:
     return Unreadable(shown(folder.path), shown(folder.below), category, message)
 
 
-async def stat_files(
-    connection: Connection, roots: tuple[str, ...], paths: tuple[str, ...]
-) -> list[RemoteFile | Unreadable]:
+async def stat_files(connection: Connection, roots: tuple[str, ...], paths: tuple[str, ...]) -> list[Item]:
     """The named files as a listing would have them, without one."""
     return await asyncio.gather(*(_stat_file(connection, roots, path) for path in paths))
 
 
-async def _stat_file(connection: Connection, roots: tuple[str, ...], path: str) -> RemoteFile | Unreadable:
+async def _stat_file(connection: Connection, roots: tuple[str, ...], path: str) -> Item:
     place = placed(path, roots)
     if place is None:
         return Unreadable(path, path, Category.CONFIG, "is not below a listed path of the provider")

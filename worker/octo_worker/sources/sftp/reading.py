@@ -13,7 +13,7 @@ from octo_worker.sources.sftp.connection import Connection
 
 BLOCK = 255 << 10
 """What an OpenSSH server gives in one answer; the fewer answers, the less work. Others may say less."""
-BYTES_AHEAD = 4 << 20
+BYTES_AHEAD = 2 << 20
 """Asked for and not yet read, for each file."""
 
 
