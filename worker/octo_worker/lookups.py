@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from octo_worker.selection import Target
-from octo_worker.sinks.s3 import ObjectFacts, S3Sink
+
+if TYPE_CHECKING:
+    from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 
 AT_ONCE = 16
 _BATCH = 512

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from octo_core.domain.report import FileResult
 from octo_core.domain.run import RunIdentity
 from octo_core.domain.status import ManifestRef
 from octo_worker.layout import manifest_key, manifest_part_key
-from octo_worker.sinks.s3 import S3Sink
+
+if TYPE_CHECKING:
+    from octo_worker.sinks.s3 import S3Sink
 
 _LEVEL = 3
 _STEP = 256 << 10

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from octo_core.domain.report import FileOutcome, FileResult
 from octo_core.domain.run import RunIdentity
 from octo_worker.lookups import facts_of
 from octo_worker.selection import Target
-from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 from octo_worker.stages.verify import Digest
+
+if TYPE_CHECKING:
+    from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By which the clocks of object store and cluster may differ. Only saves look-ups: metadata decides."""

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from octo_core.domain.failure import Category
-from octo_core.domain.provider import DispositionAction
+from octo_core.domain.provider import DispositionAction, OpenPgpMode, S3Destination
 from octo_core.domain.report import FileResult, Outcome
 from octo_core.domain.run import Run
 from octo_core.domain.selection import OverwritePolicy, SelectionPolicy
@@ -27,13 +27,15 @@ from octo_worker.recovery import rows_of_earlier_attempts
 from octo_worker.report import Reporter
 from octo_worker.selection import OwnKeys, Plan, Planner, SkipReason, Target, disposition_of
 from octo_worker.settings import WorkerSettings
-from octo_worker.sinks.s3 import S3Sink
 from octo_worker.sources import RemoteFile, Source, Unreadable, source_of
 from octo_worker.sources.tries import Tries
 from octo_worker.stages.decrypt import MAX_SIGNATURE, KeyRing, key_ring
 from octo_worker.stages.verify import LeftForLaterError, download
 from octo_worker.tally import Tally
 from octo_worker.transfer import Claims, Move, Transfers, unchanged
+
+if TYPE_CHECKING:
+    from octo_worker.sinks.s3 import S3Sink
 
 T = TypeVar("T")
 
@@ -100,11 +102,19 @@ class Attempt:
         run, tally = self._run, self._tally
         if run.destination is None:
             raise Failed(Category.CONFIG, "the run has no destination")
-        source = source_of(run, self._secrets)
-        sink = self._sink = S3Sink(run.destination.s3, self._secrets, stop=self._stop)
         async with AsyncExitStack() as stack:
-            written = await self._in_thread(self._written, sink, run.destination.s3.prefix)
-            await stack.enter_async_context(source.session())
+            ring_to_be = self._ring_to_be(stack)
+            # Their libraries take half a second to load, as long as gpg needs to make the ring.
+            source = source_of(run, self._secrets)
+            sink = self._sink = _sink(run.destination.s3, self._secrets, self._stop)
+            listing = asyncio.ensure_future(self._in_thread(self._written, sink, run.destination.s3.prefix))
+            try:
+                await stack.enter_async_context(source.session())
+            except BaseException:
+                listing.cancel()
+                await asyncio.gather(listing, return_exceptions=True)
+                raise
+            written = await listing
             if run.selection.policy is SelectionPolicy.EXPLICIT and not run.selection.files:
                 raise Failed(Category.CONFIG, "selection.policy is Explicit, and selection.files names no file")
             plan = await self._plan(source, sink, written)
@@ -122,7 +132,9 @@ class Attempt:
             await self._in_thread(self._abort_stale_uploads, sink, plan.pending)
             ring: KeyRing | None = None
             if plan.pending and (self._signatures or any(target.opening.encrypted for target in plan.pending)):
-                ring = await self._ring(stack)
+                if ring_to_be is None:
+                    raise Failed(Category.CONFIG, "files are encrypted, and the provider has no decrypt.openpgp")
+                ring = await ring_to_be
             await self._move_all(source, sink, ring, plan)
             await self._dispose_of_stored(source, sink, plan.stored)
         return outcome.concluded(
@@ -175,13 +187,24 @@ class Attempt:
         )
         return plan
 
-    async def _ring(self, stack: AsyncExitStack) -> KeyRing:
-        if self._run.decrypt is None:
-            raise Failed(Category.CONFIG, "files are encrypted, and the provider has no decrypt.openpgp")
-        ring = key_ring(self._settings.memory_dir, self._secrets, self._run.decrypt.openpgp)
-        entered = await self._in_thread(ring.__enter__)
-        stack.push_async_callback(self._in_thread, ring.__exit__, None, None, None)
-        return entered
+    def _ring_to_be(self, stack: AsyncExitStack) -> asyncio.Future[KeyRing] | None:
+        """The key ring, in the making from now on; None if nothing could need one. Ended with the stack."""
+        run = self._run
+        if run.decrypt is None or run.selection.dry_run:
+            return None
+        settings = run.decrypt.openpgp
+        if settings.mode is OpenPgpMode.NEVER and not self._signatures:
+            return None
+        ring = key_ring(self._settings.memory_dir, self._secrets, settings)
+        making = asyncio.ensure_future(self._in_thread(ring.__enter__))
+
+        async def end() -> None:
+            await asyncio.wait((making,))
+            if not making.cancelled() and making.exception() is None:
+                await self._in_thread(ring.__exit__, None, None, None)
+
+        stack.push_async_callback(end)
+        return making
 
     def _recovering(self, written: dict[str, float]) -> bool:
         """Whether a pod has worked on this run before: in an earlier attempt, or in this one, when a disruption took
@@ -346,7 +369,7 @@ class Attempt:
         if self._stop.is_set():
             # This one gives up at once now, which the last write must not.
             sink.close()
-            sink = self._sink = S3Sink(to, self._secrets)
+            sink = self._sink = _sink(to, self._secrets)
         write = partial(manifest.write, sink, to.bucket, to.prefix, run.job, rows, shard=self._shard, shards=shards)
         try:
             async with asyncio.timeout(MANIFEST_SECONDS):
@@ -365,3 +388,9 @@ class Attempt:
             with suppress(Exception):
                 await future
             raise
+
+
+def _sink(destination: S3Destination, secrets: Secrets, stop: Stop | None = None) -> S3Sink:
+    from octo_worker.sinks.s3 import S3Sink
+
+    return S3Sink(destination, secrets, stop=stop)

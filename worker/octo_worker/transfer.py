@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from octo_core.domain.failure import Category
@@ -30,15 +31,21 @@ from octo_worker.failure import Failed, MalformedError
 from octo_worker.layout import NameRefusedError
 from octo_worker.limits import ExpansionMeter, MemoryBudget
 from octo_worker.selection import Target
-from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 from octo_worker.sources import RemoteFile
+from octo_worker.stages.ahead import ahead
 from octo_worker.stages.archive import members
 from octo_worker.stages.decrypt import KeyRing
 from octo_worker.stages.expand import expand
 from octo_worker.stages.verify import Digest, hashed
 
+if TYPE_CHECKING:
+    from octo_worker.sinks.s3 import ObjectFacts, S3Sink
+
 HELD_BYTES = 64 << 20
 """What all archives of a run together may hold in memory."""
+LARGE = 1 << 20
+"""From this size on the stages of a file run in two threads."""
+AHEAD_BYTES = 2 << 20
 CHANGED_BETWEEN_READINGS = "the archive changed between its two readings"
 _MAX_PATH_METADATA = 1024
 """S3 takes 2 KiB of metadata in all; a longer path stands in the manifest only."""
@@ -289,7 +296,10 @@ class Transfers:
     def _content(self, move: Move) -> Generator[bytes]:
         """The file's content: downloaded, decrypted and expanded, as its name says."""
         opening = move.target.opening
-        with closing(self._decrypted(move)) as inner:
+        inner = self._decrypted(move)
+        if move.file.size >= LARGE:
+            inner = ahead(inner, AHEAD_BYTES)
+        with closing(inner):
             if opening.compression is None:
                 yield from inner
             else:
