@@ -25,7 +25,7 @@ from tests.support.sftp_source import SOON, content, listed, sftp_files
 from tests.support.tcp_faults import Fault, How, TcpProxy, proxied
 
 BIG = os.urandom(10_000_019)
-IMPATIENT = Timings(connect_seconds=1, stall_seconds=1, backoff_seconds=0.01)
+IMPATIENT = Timings(connect_seconds=5, stall_seconds=1, backoff_seconds=0.01)
 
 
 @pytest.fixture
@@ -202,9 +202,9 @@ class TestCut:
         async with files.session(), aclosing(files.read(file)) as blocks:
             await anext(blocks)
             if change == "size":
-                inbox.put("a.bin", BIG[:-1])
+                os.truncate(path, len(BIG) - 1)
             else:
-                inbox.put("a.bin", BIG, modified_at=1_700_000_001)
+                os.utime(path, (1_700_000_001, 1_700_000_001))
             with pytest.raises(Failed, match="changed while it was read") as caught:
                 _ = [block async for block in blocks]
         assert caught.value.category is Category.INTEGRITY
@@ -274,11 +274,12 @@ class TestEveryPhase:
         inbox.put("a.bin", BIG[:300_000])
         settings: dict[str, Any] = {"port": proxy.port, "max_connections": 1}
         if how is How.STALL:
-            settings["timings"] = replace(IMPATIENT, stall_seconds=0.4, connect_seconds=0.6)
+            settings["timings"] = replace(IMPATIENT, connect_seconds=1.5)
+            settings["attempts"] = 5
         assert await self.whole(source(inbox, tmp_path, **{**settings, "timings": SOON})) == BIG[:300_000]
         total = proxy.passed["to_client" if direction == "to_client" else "to_server"]
         cuts = phases(total)
-        for after in cuts[::4] if how is How.STALL else cuts:
+        for after in cuts[::6] if how is How.STALL else cuts:
             proxy.break_next(Fault(after, "to_client" if direction == "to_client" else "to_server", how))
             accepted = proxy.accepted
             assert await self.whole(source(inbox, tmp_path, **settings)) == BIG[:300_000], after
@@ -334,11 +335,10 @@ class TestSilence:
 
     async def test_a_slow_consumer_is_no_silence(self, inbox: Inbox, tmp_path: Path, proxy: TcpProxy) -> None:
         file = of(inbox.put("a.bin", BIG))
-        timings = replace(IMPATIENT, stall_seconds=0.2)
-        files = source(inbox, tmp_path, port=proxy.port, timings=timings, attempts=1)
+        files = source(inbox, tmp_path, port=proxy.port, timings=IMPATIENT, attempts=1)
         async with files.session(), aclosing(files.read(file)) as blocks:
             read = await anext(blocks)
-            await asyncio.sleep(0.6)  # what the consumer does is what is tested here
+            await asyncio.sleep(2 * IMPATIENT.stall_seconds)  # what the consumer does is what is tested here
             assert read + b"".join([block async for block in blocks]) == BIG
         assert proxy.accepted == 1
 

@@ -29,6 +29,9 @@ KEYBOARD = "keyboard-interactive"
 WINDOW = 8 << 20
 """What a server may send ahead of us on one connection: it bounds the rate over a long way."""
 
+_HUNG_UP = (asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed, ConnectionResetError, BrokenPipeError)
+"""What is seen of a server that has no key of a type that was asked for, and of many a broken connection."""
+
 
 class _Client(asyncssh.SSHClient):
     """Answers what asyncssh asks while it connects, and remembers what it was shown and asked."""
@@ -111,13 +114,11 @@ class Dialer:
                 types = _without(types, client)
                 if not types or client.shown is None:
                     raise self._not_pinned(refused, error, client) from error
-            except asyncssh.DisconnectError as error:
-                if client.shown is None and isinstance(error, (asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed)):
+            except ERRORS as error:
+                if client.shown is None and isinstance(error, _HUNG_UP):
                     other = await self._shown_instead_of(types)
                     if other is not None:
                         raise self._not_pinned([*refused, other], error, client) from error
-                raise self._refusal(error, client) from error
-            except ERRORS as error:
                 raise self._refusal(error, client) from error
             else:
                 self._types = types
