@@ -44,7 +44,10 @@ class Disposition(Model):
     action: DispositionAction = DispositionAction.NONE
     move_to: RemotePath | None = Field(
         default=None,
-        description="For Move: the folder that files go to, under the path they had; on the same file system.",
+        description=(
+            "For Move: the folder that files go to, under the path they had, on the same file system; it is not listed. "
+            "Nothing is replaced there: a file of the same name makes this one `<name>.1`, and so on."
+        ),
     )
 
     @model_validator(mode="after")
