@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, suppress
@@ -296,9 +297,11 @@ class Attempt:
         except Failed as error:
             if self._stop.is_set():
                 raise asyncio.CancelledError from error
+            _let_go(error)
             self._failed(file, error, tries=tries.used)
         except Exception as error:
             log.exception("a file failed for a reason nobody thought of", extra={"path": file.path})
+            _let_go(error)
             self._failed(file, Failed(Category.UNKNOWN, f"unexpected {type(error).__name__}; see the log"))
         else:
             tally.done += 1
@@ -388,6 +391,14 @@ class Attempt:
             with suppress(Exception):
                 await future
             raise
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what a failed file held in memory: an error keeps the frames it came through, and is often in a cycle."""
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _sink(destination: S3Destination, secrets: Secrets, stop: Stop | None = None) -> S3Sink:
