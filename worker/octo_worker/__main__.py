@@ -25,6 +25,7 @@ from octo_worker.hardening import forbid_dumps
 from octo_worker.run import Attempt
 from octo_worker.settings import WorkerSettings
 from octo_worker.stopping import stoppable
+from octo_worker.tuning import tune
 
 log = logging.getLogger("octo_worker")
 
@@ -36,6 +37,7 @@ def main() -> None:
 
         commands.main(sys.argv[1:])
     forbid_dumps()
+    tune()
     settings = WorkerSettings()
     configure_logging(settings.log_level, service="octo-worker")
     try:

@@ -38,6 +38,7 @@ from octo_worker.probe import StepState
 from octo_worker.run import Attempt
 from octo_worker.settings import WorkerSettings
 from octo_worker.stopping import stoppable
+from octo_worker.tuning import tune
 
 CANCELLED = EXIT_CODES[Category.CANCELLED]
 
@@ -45,6 +46,7 @@ CANCELLED = EXIT_CODES[Category.CANCELLED]
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run a command and end the process with its exit code."""
     forbid_dumps()
+    tune()
     args = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # until the event loop takes the signals over
     try:
