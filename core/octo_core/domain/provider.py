@@ -45,7 +45,7 @@ class Disposition(Model):
     move_to: RemotePath | None = Field(
         default=None,
         description=(
-            "For Move: the folder that files go to, under the path they had, on the same file system; it is not listed. "
+            "For Move: the folder that files go to, under their path, on the same file system. It is not listed. "
             "Nothing is replaced there: a file of the same name makes this one `<name>.1`, and so on."
         ),
     )
