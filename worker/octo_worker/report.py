@@ -13,12 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from octo_core.domain.report import FileResult, Report
 from octo_core.domain.run import RunIdentity
 from octo_core.domain.status import Progress
+
+if TYPE_CHECKING:
+    import httpx
 
 INTERVAL_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 30.0
@@ -44,16 +46,16 @@ class Reporter:
         self._lost = 0
         self._sent: Progress | None = None
         self._task: asyncio.Task[None] | None = None
-        self._client = httpx.AsyncClient(timeout=10.0, trust_env=False) if url else None
+        self._client: httpx.AsyncClient | None = None
 
     def start(self) -> None:
         """Report from now on, in the background."""
-        if self._client is not None:
+        if self._url is not None:
             self._task = asyncio.create_task(self._loop(), name="report")
 
     def add(self, row: FileResult) -> None:
         """Queue a row. The oldest goes when too many wait."""
-        if self._client is None:
+        if self._url is None:
             return
         if len(self._rows) >= BUFFERED_ROWS:
             self._rows.popleft()
@@ -62,7 +64,7 @@ class Reporter:
 
     async def finish(self, seconds: float) -> None:
         """Deliver what is left within that time, or say that it was not."""
-        if self._client is None:
+        if self._url is None:
             return
         if self._task is not None:
             self._task.cancel()
@@ -77,7 +79,8 @@ class Reporter:
                 "the api did not take all of the report; the manifest has it",
                 extra={"rows_left": len(self._rows), "rows_dropped": self._lost},
             )
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     def _pending(self) -> bool:
         return bool(self._rows) or self._progress() != self._sent
@@ -95,8 +98,11 @@ class Reporter:
 
     async def _send(self) -> bool:
         """One report. A batch leaves the buffer only when the api has it, or will never take it."""
-        assert self._client is not None  # noqa: S101 - callers check
-        assert self._url is not None  # noqa: S101 - set with the client
+        import httpx  # takes 0.2 s to load, in which the run may already begin
+
+        assert self._url is not None  # noqa: S101 - callers check
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=10.0, trust_env=False)
         progress = self._progress()
         batch = tuple(itertools.islice(self._rows, BATCH))
         lost = self._lost

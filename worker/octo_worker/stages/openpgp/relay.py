@@ -37,7 +37,9 @@ def rsa_key(text: str) -> RSAPrivateKey | None:
     try:
         n, e, d, p, q = (number[name] for name in "nedpq")
         public = RSAPublicNumbers(e, n)
-        return RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public).private_key()
+        private = RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+        # The agent has checked it when it was imported; to do so again takes 0.2 s.
+        return private.private_key(unsafe_skip_rsa_key_validation=True)
     except (KeyError, ValueError, ZeroDivisionError):
         return None
 
