@@ -335,11 +335,13 @@ class Transfers:
 
     def _signed(self, move: Move, chunks: Iterator[bytes]) -> Generator[bytes]:
         """The file's bytes, held against the signature beside it."""
-        if move.signature is None or self.ring is None:
+        if move.signature is None:
             yield from chunks
-        else:
-            with closing(self.ring.verify_detached(move.signature, chunks)) as verified:
-                yield from verified
+            return
+        if self.ring is None:
+            raise Failed(Category.CONFIG, "the file has a signature to check, and the provider has no decrypt.openpgp")
+        with closing(self.ring.verify_detached(move.signature, chunks)) as verified:
+            yield from verified
 
     @property
     def _prefix(self) -> str:
