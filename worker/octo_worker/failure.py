@@ -26,7 +26,7 @@ class ConnectionLostError(Failed):
 
 
 class MalformedError(Failed):
-    """What a file holds is not the gzip or tar that its name says. If it came out of an OpenPGP message, the
+    """What a file holds is not the compressed data or archive that its name says. If it came out of an OpenPGP message, the
     cause may lie there: gpg gives out plaintext before it knows that the message is whole."""
 
     def __init__(self, message: str) -> None:

@@ -51,7 +51,7 @@ class EntryMeter:
 
 
 class MemoryBudget:
-    """Bytes that all files of a run together may hold back in memory. Files are worked on in threads."""
+    """Bytes that several threads together may hold in memory for one purpose."""
 
     def __init__(self, size: int) -> None:
         self._free = size

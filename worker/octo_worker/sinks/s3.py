@@ -26,13 +26,14 @@ from octo_core.domain.failure import Category
 from octo_core.domain.provider import S3Destination
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
+from octo_worker.limits import MemoryBudget
 from octo_worker.sinks.address import Address, address_of
 from octo_worker.sinks.errors import OBSTORE_ERRORS, S3Error, from_obstore
 from octo_worker.sinks.identity import KeySource, key_source
 from octo_worker.sinks.multipart import Multipart, ObjectEntry
 from octo_worker.sinks.parts import part_size
 from octo_worker.sinks.retries import Halt, Patience
-from octo_worker.sinks.upload import Room, Shared, Upload
+from octo_worker.sinks.upload import Shared, Upload
 
 WRITE_MARK = "octo-write"
 """Metadata of a multipart object, and a tag with its late metadata: which upload wrote it. Random, so that a
@@ -81,7 +82,7 @@ class S3Sink:
         self._wire = Multipart(settings, address, self._keys, self._patience)
         self._pool = ThreadPoolExecutor(_THREADS, "s3-part")
         self._shared = Shared(
-            self._wire, self._bucket, self._pool, Room(_ROOM_BYTES), self._stop, self._written_by, self.delete
+            self._wire, self._bucket, self._pool, MemoryBudget(_ROOM_BYTES), self._stop, self._written_by, self.delete
         )
         self._refused: set[str] = set()
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from octo_core.domain.failure import Category
 from octo_worker.failure import Failed
+from octo_worker.limits import MemoryBudget
 from octo_worker.sinks.errors import S3Error
 from octo_worker.sinks.multipart import DamagedObjectError, Multipart, OpenUpload, Part
 from octo_worker.sinks.parts import MAX_PARTS
@@ -26,27 +27,6 @@ _SETTLE_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
-
-
-class Room:
-    """Memory for parts on their way beyond the one that every upload may always have. Shared by all uploads."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._lock = threading.Lock()
-
-    def take(self, count: int) -> bool:
-        """Reserve bytes if they are free; never waits."""
-        with self._lock:
-            if count > self._free:
-                return False
-            self._free -= count
-            return True
-
-    def give_back(self, count: int) -> None:
-        """Free reserved bytes."""
-        with self._lock:
-            self._free += count
 
 
 class Known:
@@ -78,7 +58,8 @@ class Shared:
     wire: Multipart
     bucket: str
     pool: Executor
-    room: Room
+    room: MemoryBudget
+    """For parts on their way beyond the one that every upload may always have."""
     stop: threading.Event
     written_by: Callable[[str], str | None]
     """The mark of the object under a key as `WRITE_MARK` tells it, the empty string without one, None if there is
