@@ -26,8 +26,8 @@ class ConnectionLostError(Failed):
 
 
 class MalformedError(Failed):
-    """What a file holds is not the compressed data or archive that its name says. If it came out of an OpenPGP message, the
-    cause may lie there: gpg gives out plaintext before it knows that the message is whole."""
+    """What a file holds is not the compressed data or archive that its name says. If it came out of an OpenPGP
+    message, the cause may lie there: gpg gives out plaintext before it knows that the message is whole."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Category.INTEGRITY, message)
