@@ -186,9 +186,16 @@ def test_done_and_never_answered_counts_as_done(
 @pytest.mark.skipif(not LONG, reason="takes the minutes that an answer is waited for")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("done", [False, True])
-def test_once_without_an_answer_it_heals(pod: WorkerPod, good: dict[str, bytes], proxy: FaultProxy, done: bool) -> None:
+def test_once_without_an_answer_no_later_than_the_next_attempt_heals(
+    pod: WorkerPod, good: dict[str, bytes], proxy: FaultProxy, done: bool
+) -> None:
     _once_each(proxy, Hang(done=done), 1)
-    assert_only(pod, pod.end(pod.start(), timeout=1500), good, BAD)
+    ended = pod.end(pod.start(), timeout=1500)
+    assert {key for key, data in pod.data().items() if good.get(key) != data} == set()
+    assert ended.outcome.category in (Category.SINK_UNAVAILABLE, Category.INTEGRITY), ended.log
+    assert_told_truly(pod, ended)
+    proxy.clear()
+    assert_only(pod, pod.run(attempt=2), good, BAD, attempt=2)
 
 
 def test_a_full_disk(pod: WorkerPod, inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
