@@ -32,7 +32,7 @@ def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str]
         },
     )
     job = octo.post_job(name)
-    early = eventually(lambda: remote.versions(f"{name}/data/"), within=120, every=0.2, what="the first object")
+    early = eventually(lambda: remote.versions(f"{name}/data/"), within=240, every=0.2, what="the first object")
     assert len(early) < FILES, "the run was over before the fault; make it longer"
     return name, job, early
 
@@ -40,8 +40,8 @@ def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str]
 def assert_each_object_once(
     octo: Release, remote: Remote, name: str, job: dict[str, str], early: dict[str, str]
 ) -> dict[str, Any]:
-    octo.wait_state(job["name"], "Succeeded", within=180)
-    status = octo.assert_agreed(job["name"], job["id"], within=120)
+    octo.wait_state(job["name"], "Succeeded", within=240)
+    status = octo.assert_agreed(job["name"], job["id"], within=240)
     stored = remote.versions(f"{name}/data/")
     assert len(stored) == FILES
     assert {key: stored[key] for key in early} == early, "an object was written twice"
@@ -87,7 +87,7 @@ def test_worker_process_killed_mid_run(octo: Release, remote: Remote) -> None:
 def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) -> None:
     name, job, _ = begin(octo, remote, "no-postgres")
     octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=0")
-    octo.kubectl("wait", "--for=delete", "pod/octo-postgres-0", "--timeout=60s")
+    octo.kubectl("wait", "--for=delete", "pod/octo-postgres-0", "--timeout=240s")
     try:
         other = f"{name}-kubectl"
         uid = octo.kubectl.create(
@@ -104,7 +104,7 @@ def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) ->
         assert (refused.status_code, refused.json()["retryable"]) == (503, True)
     finally:
         octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=1")
-        octo.kubectl("rollout", "status", "statefulset/octo-postgres", "--timeout=120s")
-    octo.assert_agreed(job["name"], job["id"], within=120)
-    octo.assert_agreed(other, uid, within=120)
+        octo.kubectl("rollout", "status", "statefulset/octo-postgres", "--timeout=240s")
+    octo.assert_agreed(job["name"], job["id"], within=240)
+    octo.assert_agreed(other, uid, within=240)
     assert len(remote.versions(f"{name}/data/")) == FILES

@@ -34,7 +34,7 @@ def test_uninstall_leaves_only_the_crds(cluster: None) -> None:
     namespace = "octo-uninstall"
     kubectl = Kubectl(namespace)
     if kubectl.exists("namespace", namespace):
-        kubectl("delete", "namespace", namespace, "--timeout=120s", timeout=130)
+        kubectl("delete", "namespace", namespace, "--timeout=240s", timeout=260)
     kubectl("create", "namespace", namespace)
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     before = everything(namespace)
@@ -51,7 +51,7 @@ def test_uninstall_leaves_only_the_crds(cluster: None) -> None:
             assert left == set(), left
             return True
 
-        eventually(only_what_was_there, within=90, every=2)
+        eventually(only_what_was_there, within=240, every=2)
         assert kubectl("get", "crd", "octojobs.octo.dev", "octoproviders.octo.dev", "-o", "name").count("octo.dev") == 2
     finally:
         kubectl("delete", "namespace", namespace, "--wait=false")

@@ -116,7 +116,7 @@ def test_a_wrong_host_key_is_told_apart_and_not_retried(octo: Release, remote: R
         assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "HostKey")
         return True
 
-    eventually(told, within=30)
+    eventually(told, within=240)
 
 
 def test_octojob_made_by_kubectl_works_the_same(octo: Release, remote: Remote) -> None:
@@ -124,7 +124,7 @@ def test_octojob_made_by_kubectl_works_the_same(octo: Release, remote: Remote) -
     remote.upload(name, {"one.csv.gz.gpg": b"a\n1\n", "two.xml.gpg": b"<a/>"})
     remote.provider(octo, name)
     uid = octo.kubectl.create(octojob(name, name))["metadata"]["uid"]
-    octo.kubectl("wait", "--for=condition=Finished", f"octojob/{name}", "--timeout=120s", timeout=130)
+    octo.kubectl("wait", "--for=condition=Finished", f"octojob/{name}", "--timeout=240s", timeout=260)
     status = octo.assert_agreed(name, uid)
     assert status["state"] == "Succeeded"
     assert len(octo.files(uid)) == 2
@@ -200,7 +200,7 @@ def test_one_idempotency_key_is_one_octojob(octo: Release, remote: Remote) -> No
     job = answers[0].json()
     octo.wait_state(job["name"], "Succeeded")
     octo.assert_agreed(job["name"], job["id"])
-    octo.kubectl("delete", "octojob", job["name"], "--timeout=60s")
+    octo.kubectl("delete", "octojob", job["name"], "--timeout=240s")
     late = octo.request("POST", "/v1/jobs", json={"provider": name}, headers=key)
     assert (late.status_code, late.json()["id"]) == (202, job["id"])
     assert not octo.kubectl.exists("octojob", job["name"]), "a late retry must not run the work again"
@@ -237,7 +237,7 @@ def test_forbid_refuses_a_second_run(octo: Release, remote: Remote) -> None:
     octo.wait_state(second["name"], "Failed")
     status = octo.assert_agreed(second["name"], second["id"])
     assert condition(status, "Succeeded")["reason"] == "ForbiddenByConcurrency"
-    octo.kubectl("delete", "octojob", first["name"], "--timeout=90s")
+    octo.kubectl("delete", "octojob", first["name"], "--timeout=240s")
 
 
 # ---- ends that are not successes ------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_cancel_ends_the_pod_and_the_run(octo: Release, remote: Remote) -> None:
     octo.wait_state(job["name"], "Running")
     answer = octo.request("POST", f"/v1/jobs/{job['id']}:cancel", json={"reason": "not today"})
     assert answer.status_code == 202, answer.text
-    raw = octo.wait_state(job["name"], "Cancelled", within=60)
+    raw = octo.wait_state(job["name"], "Cancelled", within=240)
     assert octo.pods_of(job["name"]) == []
     assert not octo.kubectl.exists("jobs", "-l", f"octo.dev/job-name={job['name']}")
     status = octo.assert_agreed(job["name"], job["id"])
@@ -302,7 +302,7 @@ def test_deleting_a_running_octojob_stops_its_pod_and_keeps_its_history(octo: Re
     octo.kubectl.apply(remote.provider_object(name, sleeper()))
     job = octo.post_job(name)
     octo.wait_state(job["name"], "Running")
-    octo.kubectl("delete", "octojob", job["name"], "--timeout=90s", timeout=100)
+    octo.kubectl("delete", "octojob", job["name"], "--timeout=240s", timeout=260)
     assert octo.pods_of(job["name"]) == []
 
     def history() -> dict[str, Any]:

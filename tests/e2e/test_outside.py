@@ -27,7 +27,7 @@ def kubectl(cluster: None) -> Iterator[Kubectl]:
     wide = Kubectl("default")
     wide("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     if wide.exists("namespace", NAMESPACE):
-        wide("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
+        wide("delete", "namespace", NAMESPACE, "--timeout=240s", timeout=260)
     wide("create", "namespace", NAMESPACE)
     kubectl = Kubectl(NAMESPACE)
     kubectl("create", "serviceaccount", "octo-worker")
@@ -95,17 +95,17 @@ async def test_a_run_driven_from_outside(kubectl: Kubectl, postgres: PostgresSer
             except httpx.TransportError:
                 return False
 
-        eventually(ready, within=60, what="the api ready")
+        eventually(ready, within=240, what="the api ready")
         answer = client.post("/v1/providers/hello/jobs", json={})
         assert answer.status_code == 202, answer.text
         location = answer.headers["Location"]
         ended = eventually(
-            lambda: (job := client.get(location).json())["state"] in ("Succeeded", "Failed") and job, within=90
+            lambda: (job := client.get(location).json())["state"] in ("Succeeded", "Failed") and job, within=240
         )
         assert ended
         assert ended["state"] == "Succeeded", ended
         assert client.get(f"{location}/files").json()["items"] == []
         assert client.delete(location).status_code == 202
-        eventually(lambda: client.get(location).json()["deletedAt"], within=30, what="the OctoJob archived and gone")
+        eventually(lambda: client.get(location).json()["deletedAt"], within=240, what="the OctoJob archived and gone")
         assert controller.poll() is None
     assert controller.returncode == 0, (tmp_path / "controller.log").read_text()[-2000:]

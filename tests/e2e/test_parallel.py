@@ -164,4 +164,4 @@ def test_a_key_that_is_not_there_is_named(octo: Release, remote: Remote) -> None
         return found
 
     assert f"{name}-old" in eventually(told)["message"]
-    octo.kubectl("delete", "octojob", job["name"], "--timeout=90s", timeout=100)
+    octo.kubectl("delete", "octojob", job["name"], "--timeout=240s", timeout=260)

@@ -51,4 +51,4 @@ def remove() -> None:
         helm("uninstall", "octo", "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
     for name in kubectl("get", "octojobs", "-o", "name", "--ignore-not-found").split():
         kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=180s", timeout=200)
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=240s", timeout=260)

@@ -32,7 +32,7 @@ class Kubectl:
 
     namespace: str
 
-    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 300) -> str:
         """Run; returns what it printed. Raises KubectlError with what it complained of."""
         done = subprocess.run(
             ["kubectl", "--namespace", self.namespace, *args],
@@ -65,7 +65,7 @@ class Kubectl:
         return bool(self("get", *args, "--ignore-not-found", "-o", "name").strip())
 
 
-def eventually(probe: Callable[[], T], *, within: float = 60, every: float = 0.5, what: str = "") -> T:
+def eventually(probe: Callable[[], T], *, within: float = 240, every: float = 0.5, what: str = "") -> T:
     """Call ``probe`` until it returns something true; fail with its last answer after ``within`` seconds.
 
     An AssertionError of the probe counts as 'not yet'.

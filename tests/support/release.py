@@ -83,7 +83,7 @@ class Release:
                 self.forward.close()
                 raise AssertionError(f"{method} {path}: {error!r}") from error
 
-        return eventually(attempt, within=60, what="an answer of the api")[0]
+        return eventually(attempt, within=240, what="an answer of the api")[0]
 
     def post_job(self, provider: str, **spec: Any) -> dict[str, Any]:
         """Create a job with a fresh Idempotency-Key; returns its representation."""
@@ -126,8 +126,11 @@ class Release:
         """The State column; empty before the first visit."""
         return str(self.octojob(name).get("status", {}).get("state", ""))
 
-    def wait_state(self, name: str, *states: str, within: float = 120) -> dict[str, Any]:
-        """Wait until the custom resource is in one of the states; fails at once in another terminal one."""
+    def wait_state(self, name: str, *states: str, within: float = 240) -> dict[str, Any]:
+        """Wait until the custom resource is in one of the states; fails at once in another terminal one.
+
+        What REST shows may be a moment behind it: ``assert_agreed`` waits for that.
+        """
 
         def reached() -> dict[str, Any] | None:
             raw = self.octojob(name)
@@ -161,7 +164,7 @@ class Release:
         assert rows, f"no row for {uid}"
         return rows[0]
 
-    def assert_agreed(self, name: str, uid: str, *, within: float = 60) -> dict[str, Any]:
+    def assert_agreed(self, name: str, uid: str, *, within: float = 240) -> dict[str, Any]:
         """Custom resource, Postgres and REST say the same; returns the custom resource's status."""
 
         def agree() -> dict[str, Any]:

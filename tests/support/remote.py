@@ -271,7 +271,7 @@ def remote_servers(octo: Release, pgp: PgpKey) -> Iterator[Remote]:
     """Start both servers and put the credentials for them where Octo's providers look for them."""
     kubectl = Kubectl(f"{octo.kubectl.namespace}-remote")
     if kubectl.exists("namespace", kubectl.namespace):
-        kubectl("delete", "namespace", kubectl.namespace, "--timeout=120s")
+        kubectl("delete", "namespace", kubectl.namespace, "--timeout=240s")
     kubectl("create", "namespace", kubectl.namespace)
     kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
     keys = SshKeys.make()
@@ -292,9 +292,9 @@ def remote_servers(octo: Release, pgp: PgpKey) -> Iterator[Remote]:
         secret(space, "remote-s3", {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}),
     )
     for name in ("sftp", "s3"):
-        kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
+        kubectl("rollout", "status", f"deployment/{name}", "--timeout=240s")
     remote = Remote(kubectl, keys, pgp, PortForward(kubectl, "service/s3", S3_PORT))
-    eventually(lambda: remote.s3().bucket_exists(bucket_name=BUCKET), within=30, what="the bucket")
+    eventually(lambda: remote.s3().bucket_exists(bucket_name=BUCKET), within=240, what="the bucket")
     try:
         yield remote
     finally:
