@@ -15,10 +15,23 @@ class Scope(StrEnum):
     """What a credential may be allowed to do; ``*`` on a key stands for all."""
 
     JOBS_READ = "jobs:read"
+    """Runs, their files, attempts, events and explanations."""
     JOBS_CREATE = "jobs:create"
+    """Also by schedule, batch and rerun."""
+    JOBS_UPDATE = "jobs:update"
     JOBS_CANCEL = "jobs:cancel"
     JOBS_DELETE = "jobs:delete"
+    LOGS_READ = "logs:read"
     PROVIDERS_READ = "providers:read"
+    """Also their ledgers and schedules."""
+    PROVIDERS_WRITE = "providers:write"
+    """Also resets of a ledger; a provider names Secrets, so this amounts to the use of its namespace's Secrets."""
+    PROVIDERS_VERIFY = "providers:verify"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    AUDIT_READ = "audit:read"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
 
 
 @dataclass(frozen=True, slots=True)

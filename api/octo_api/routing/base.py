@@ -18,6 +18,11 @@ from octo_api.errors import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
+_EVERY = (422, 429, 431, 500, 503)
+_GUARDED = (401, 403)
+_WITH_BODY = (408, 413)
+_BODILESS = ("GET", "HEAD", "DELETE")
+
 
 class Access(Enum):
     """For routes that need no particular scope."""
@@ -56,8 +61,9 @@ class BaseRouter(ABC):
     ) -> None:
         """Add a route. It has to say who may call it, and what it is called in the audit log.
 
-        ``errors`` are the statuses it answers besides those that every route may; what is not a GET
-        ``mutates`` and is audited, unless said otherwise.
+        ``errors`` are the statuses it answers besides those that every route of its kind may (401 and 403
+        for a guarded one, 408 and 413 for one that takes a body, and 422, 429, 431, 500, 503); what is
+        not a GET ``mutates`` and is audited, unless said otherwise.
         """
         self.router.add_api_route(
             path,
@@ -65,9 +71,14 @@ class BaseRouter(ABC):
             methods=[method],
             status_code=status,
             operation_id=action.replace(".", "_"),
-            responses=problem_responses([*errors, 422, 500, 503, *(() if access is Access.PUBLIC else (401, 403))]),
+            responses=problem_responses([*errors, *_EVERY, *_common_errors(method, access)]),
             dependencies=_dependencies(access, action, mutates if mutates is not None else method != "GET"),
         )
+
+
+def _common_errors(method: str, access: Access | Scope) -> tuple[int, ...]:
+    guarded = () if access is Access.PUBLIC else _GUARDED
+    return guarded if method in _BODILESS else (*guarded, *_WITH_BODY)
 
 
 def problem_responses(statuses: Iterable[int]) -> Responses:
