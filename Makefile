@@ -32,6 +32,10 @@ test: env tools cluster image ## Every test; the cluster is made if there is non
 test-unit: env helm ## Pure logic; seconds
 	@$(PYTEST) -m unit
 
+.PHONY: test-schedules
+test-schedules: env ## The calendar of schedules against a second one, at length
+	@$(PYTEST) --hypothesis-profile=long tests/unit/octo_core/domain/test_calendar.py
+
 .PHONY: test-integration
 test-integration: env tools ## Against a real Postgres, OpenSSH server, gpg and S3 server
 	@$(PYTEST) -m integration

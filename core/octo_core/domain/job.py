@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from octo_core.domain.failure import RETRYABLE_BY_DEFAULT, Category
 from octo_core.domain.model import Model, Time
+from octo_core.domain.schedule import ScheduleRef
 from octo_core.domain.selection import OverwritePolicy, SelectionPolicy
 
 
@@ -177,3 +178,4 @@ class OctoJobSpec(RunOptions):
     idempotency: Idempotency | None = None
     requested_by: str | None = Field(default=None, max_length=253, description="Who asked, as the api knows them.")
     rerun_of: RerunOf | None = None
+    schedule_ref: ScheduleRef | None = Field(default=None, description="Set by the controller on a run by schedule.")

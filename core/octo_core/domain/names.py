@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 
 GROUP = "octo.dev"
 VERSION = "v1alpha1"
@@ -16,6 +17,9 @@ LABEL_JOB = f"{GROUP}/job-name"
 LABEL_JOB_UID = f"{GROUP}/job-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_PROVIDER = f"{GROUP}/provider"
+LABEL_SCHEDULE = f"{GROUP}/schedule"
+"""On an OctoJob that a schedule made: the OctoProvider whose schedule it is."""
+
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "octo"
 
@@ -38,3 +42,16 @@ def keyed_job_name(tenant: str, idempotency_key: str) -> str:
     """The OctoJob name that a tenant's Idempotency-Key stands for, however often it is sent."""
     digest = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).digest()
     return "oj-" + base64.b32encode(digest).decode().lower().rstrip("=")[:20]
+
+
+def scheduled_job_name(provider: str, tick: datetime) -> str:
+    """The OctoJob name of one tick of a provider's schedule, so that no tick makes two runs, whoever sees it.
+
+    Readable as long as the provider's name leaves room for the time (UTC, whole minutes).
+    """
+    suffix = tick.astimezone(UTC).strftime("-%Y%m%d%H%M")
+    room = MAX_JOB_NAME_LENGTH - len(suffix)
+    if len(provider) > room:
+        digest = hashlib.sha256(provider.encode()).hexdigest()[:8]
+        provider = f"{provider[: room - len(digest) - 1].rstrip('-.')}-{digest}"
+    return provider + suffix

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from octo_core.domain.job import RunOptions
 from octo_core.domain.model import Model, Time
+from octo_core.domain.schedule import Schedule, ScheduleStatus
 from octo_core.domain.selection import SelectionPolicy
 from octo_core.domain.status import Condition
 
@@ -300,6 +301,7 @@ class OctoProviderSpec(Model):
     destination: Destination | None = None
     selection: ProviderSelection = ProviderSelection()
     container: Container | None = None
+    schedule: Schedule | None = Field(default=None, description="Runs by the clock.")
     job_defaults: RunOptions = Field(
         default=RunOptions(), description="Run options for jobs of this provider that do not set their own."
     )
@@ -321,3 +323,4 @@ class OctoProviderStatus(Model):
     conditions: tuple[Condition, ...] = Field(default=(), max_length=8)
     last_success_time: Time | None = None
     last_job: str | None = Field(default=None, max_length=253, description="Name of the OctoJob that ended last.")
+    schedule: ScheduleStatus | None = Field(default=None, description="Of spec.schedule; none without one.")
