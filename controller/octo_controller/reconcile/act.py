@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from octo_controller.reconcile.draft import clip
-from octo_controller.reconcile.ending import awaited
 from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import (
     REPLACED_BY,
@@ -28,6 +27,8 @@ from octo_controller.reconcile.model import (
     SuspendJob,
 )
 from octo_controller.reconcile.patches import status_patch
+from octo_controller.reconcile.pending import awaited
+from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
 from octo_core.domain.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -157,12 +158,11 @@ class Actor:
             if job_view(raw).owner_uid != job.meta.uid:
                 message = f"there is a Job {name!r} that belongs to someone else; delete it, or use another name"
                 raise ChildRefusedError(Refusal(attempt, Category.CONFIG, "NameTaken", message)) from None
-        except InvalidError as error:
-            message = f"the API server does not take the Job: {error.detail}"
-            raise ChildRefusedError(Refusal(attempt, Category.CONFIG, "JobRejected", clip(message))) from error
-        except ForbiddenError as error:
-            message = f"the API server does not allow the Job: {error.detail}"
-            raise ChildRefusedError(Refusal(attempt, Category.INFRA, "JobForbidden", clip(message))) from error
+        except (InvalidError, ForbiddenError) as error:
+            denied = isinstance(error, ForbiddenError)
+            cause = refusal_cause(error.detail, otherwise="JobForbidden" if denied else "JobRejected")
+            message = f"the API server does not {'allow' if denied else 'take'} the Job: {error.detail}"
+            raise ChildRefusedError(Refusal(attempt, cause.category, cause.reason, clip(message))) from error
         self._world.saw(Kind.CHILD, raw, own=True)
         return name, str(raw["metadata"]["uid"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
-from octo_controller.reconcile.ending import PENDING, Verdict, awaited, classify, why_pending
+from octo_controller.reconcile.ending import classify
 from octo_controller.reconcile.finish import cancelled, conclude
 from octo_controller.reconcile.model import (
     CreateJob,
@@ -17,6 +17,9 @@ from octo_controller.reconcile.model import (
     Policy,
     SuspendJob,
 )
+from octo_controller.reconcile.pending import PENDING, awaited, why_pending
+from octo_controller.reconcile.verdict import Verdict
+from octo_core.domain.causes import PENDING_DEADLINE
 from octo_core.domain.failure import Category
 from octo_core.domain.job import CancelMode
 from octo_core.domain.names import child_name
@@ -165,7 +168,7 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
         attempt.model_copy(
             update={
                 "category": why.category,
-                "reason": "PendingDeadlineExceeded",
+                "reason": PENDING_DEADLINE,
                 "message": f"{why.reason}: {why.message}"[:500],
                 "pod_name": why.pod_name,
             }

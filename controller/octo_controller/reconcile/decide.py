@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from octo_controller.reconcile.admission import Forbidden, Waits, admit
 from octo_controller.reconcile.attempt import begin, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
-from octo_controller.reconcile.ending import Verdict
 from octo_controller.reconcile.finish import back_off, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
     AddFinalizer,
@@ -24,6 +23,7 @@ from octo_controller.reconcile.model import (
     Policy,
     ReleaseFinalizer,
 )
+from octo_controller.reconcile.verdict import Verdict
 from octo_core.domain.failure import Category
 from octo_core.domain.names import ARCHIVE_FINALIZER
 from octo_core.domain.run import ResolvedOptions, resolve_options

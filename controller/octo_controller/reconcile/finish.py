@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
-from octo_controller.reconcile.ending import Verdict
 from octo_controller.reconcile.model import REPLACED_BY
-from octo_core.domain.failure import RESOLUTIONS, RETRYABLE_BY_DEFAULT, Category
+from octo_controller.reconcile.verdict import Verdict
+from octo_core.domain.causes import resolution_of
+from octo_core.domain.failure import RETRYABLE_BY_DEFAULT, Category
 from octo_core.domain.job import RetryPolicy
 from octo_core.domain.run import ResolvedOptions
 from octo_core.domain.states import BACKING_OFF
@@ -59,7 +60,7 @@ def fail(draft: Draft, verdict: Verdict) -> None:
             category=category,
             reason=verdict.reason,
             message=verdict.message,
-            resolution=RESOLUTIONS[category],
+            resolution=resolution_of(category, verdict.reason, verdict.message),
             retryable=category in RETRYABLE_BY_DEFAULT,
             exit_code=verdict.exit_code,
         )

@@ -85,7 +85,11 @@ class PodView:
     ended: Ended | None = None
     reason: str = ""
     """Of the pod as a whole: Evicted, NodeLost."""
+    message: str = ""
+    """Of the pod as a whole."""
     disrupted: bool = False
+    disruption: str = ""
+    """What took it, where something did: PreemptionByScheduler, EvictionByEvictionAPI."""
     unschedulable: str = ""
     """The scheduler's words, where it found no node."""
     waiting: str = ""

@@ -52,7 +52,8 @@ def pod_view(raw: Raw, *, warnings: Iterable[str] = ()) -> PodView:
     state: Raw = next((c.get("state") or {} for c in containers if c["name"] == CONTAINER), {})
     ended = state.get("terminated")
     waiting: Raw = state.get("waiting") or {}
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled, disruption = conditions.get("PodScheduled", {}), conditions.get("DisruptionTarget", {})
+    disrupted = disruption.get("status") == "True"
     index = meta.get("annotations", {}).get(INDEX_ANNOTATION, "")
     return PodView(
         name=meta["name"],
@@ -62,7 +63,9 @@ def pod_view(raw: Raw, *, warnings: Iterable[str] = ()) -> PodView:
         running="running" in state,
         ended=_ended(ended) if ended else None,
         reason=status.get("reason", ""),
-        disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
+        message=status.get("message", ""),
+        disrupted=disrupted,
+        disruption=disruption.get("reason", "") if disrupted else "",
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
         waiting=waiting.get("reason", ""),
         waiting_message=waiting.get("message", ""),

@@ -22,6 +22,7 @@ from octo_controller.reconcile.model import (
     ReleaseFinalizer,
     SuspendJob,
 )
+from octo_core.domain.causes import CAUSES
 from octo_core.domain.failure import EXIT_CODES, RESOLUTIONS, Category
 from octo_core.domain.status import Attempt, ConditionStatus, ConditionType, OctoJobStatus, Progress, State
 from tests.unit.octo_controller.builders import (
@@ -100,7 +101,7 @@ class TestStart:
         plan = plan_of(observed(refusal=refusal))
         assert (plan.actions, plan.status.state) == ((), State.FAILED)
         assert plan.status.failure is not None
-        assert plan.status.failure.resolution == RESOLUTIONS[Category.CONFIG]
+        assert plan.status.failure.resolution == CAUSES["NameTaken"].resolution
 
     def test_a_refusal_that_may_pass_is_retried_by_the_policy(self) -> None:
         plan = plan_of(observed(refusal=Refusal(1, Category.INFRA, "JobForbidden", "quota")))
@@ -178,8 +179,8 @@ class TestPending:
     @pytest.mark.parametrize(
         ("late", "category", "reason"),
         [
-            (pod(waiting="ImagePullBackOff", waiting_message="no such image"), Category.INFRA, "ImagePullError"),
-            (pod(waiting="InvalidImageName"), Category.CONFIG, "ImagePullError"),
+            (pod(waiting="ImagePullBackOff", waiting_message="i/o timeout"), Category.INFRA, "ImagePullError"),
+            (pod(waiting="InvalidImageName"), Category.CONFIG, "InvalidImageName"),
             (pod(waiting="CreateContainerConfigError"), Category.CONFIG, "CreateContainerConfigError"),
             (pod(unschedulable="0/1 nodes are available"), Category.INFRA, "Unschedulable"),
             (pod(warnings=('MountVolume.SetUp failed: secret "c" not found',)), Category.CONFIG, "SecretMissing"),
@@ -213,7 +214,7 @@ class TestPending:
         ("said", "reason"),
         [
             ("exceeded quota: pods", "QuotaExceeded"),
-            ('violates PodSecurity "restricted"', "PodRejected"),
+            ('violates PodSecurity "restricted"', "PodSecurityViolation"),
         ],
     )
     def test_a_job_without_a_pod_says_why(self, said: str, reason: str) -> None:

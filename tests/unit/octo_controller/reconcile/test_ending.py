@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octo_controller.reconcile.ending import Verdict, classify, merged
+from octo_controller.reconcile.ending import classify
 from octo_controller.reconcile.model import Pods, PodView
+from octo_controller.reconcile.verdict import Verdict, merged
 from octo_core.domain.failure import EXIT_CODES, Category
 from octo_core.domain.report import Outcome
 from octo_core.domain.status import ManifestRef, Progress
