@@ -27,6 +27,7 @@ from octo_core.domain.errors import (
     OctoError,
     UnauthenticatedError,
 )
+from octo_core.domain.pointers import pointer
 from octo_core.kube.errors import GoneError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://octo.dev/problems/"
 RETRY_AFTER_SECONDS = 2
+MAX_ERRORS = 50
 
 
 class JobNotFoundError(NotFoundError):
@@ -52,6 +54,12 @@ class InvalidStateError(ConflictError):
     """The run is past the point where this could be done."""
 
     code = "invalid-state"
+
+
+class PreconditionFailedError(OctoError):
+    """``If-Match`` names a version of the object that is not the newest any more: read it again, then decide."""
+
+    code = "precondition-failed"
 
 
 class ClusterRefusedError(OctoError):
@@ -80,6 +88,7 @@ _STATUS: tuple[tuple[type[OctoError], int], ...] = (
     (ConflictError, 409),
     (GoneError, 410),
     (CursorExpiredError, 410),
+    (PreconditionFailedError, 412),
     (InvalidError, 422),
     (IdempotencyKeyReusedError, 422),
     (ClusterRefusedError, 503),
@@ -150,8 +159,8 @@ def problem_of(error: Exception) -> Problem:
 def _of_octo_error(error: OctoError, status: int) -> Problem:
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
-    if isinstance(error, InvalidError) and error.field is not None:
-        more["errors"] = [{"in": "body", "pointer": error.field, "detail": error.detail}]
+    if isinstance(error, InvalidError) and error.fields:
+        more["errors"] = [{"in": "body", "pointer": where, "detail": why} for where, why in error.fields[:MAX_ERRORS]]
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="octo"'
     if error.retryable:
@@ -164,12 +173,11 @@ def _of_octo_error(error: OctoError, status: int) -> Problem:
 def _validation_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """Where and what, never the value itself: it may be a secret sent to the wrong field."""
     found = []
-    for error in errors[:50]:
+    for error in errors[:MAX_ERRORS]:
         where, *path = error["loc"]
         if error["type"] == "json_invalid":
             path = []
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-        found.append({"in": str(where), "pointer": pointer, "detail": str(error["msg"])})
+        found.append({"in": str(where), "pointer": pointer(*path), "detail": str(error["msg"])})
     return found
 
 

@@ -46,6 +46,8 @@ class FakeKube:
     fault_before: Fault | None = None
     fault_after: Fault | None = None
     """As ``fault_before``, but the request has been done: its answer is lost."""
+    invalid: list[Raw] = field(default_factory=list)
+    """Causes to refuse what is created or written whole with, as the API server's validation does."""
     delays: dict[str, float] = field(default_factory=dict)
     """Seconds to wait before an answer, by method."""
     version: int = 1000
@@ -87,8 +89,12 @@ class FakeKube:
         body = json.loads(await request.read() or b"{}")
         if path.endswith("/tokenreviews"):
             return web.json_response({**body, "status": self.tokens.get(body["spec"]["token"], {})}, status=201)
+        dry_run = "dryRun" in request.query
+        if self.invalid and request.method in ("POST", "PUT"):
+            status = {**status_body(422, "Invalid", "the object is invalid"), "details": {"causes": self.invalid}}
+            return web.json_response(status, status=422)
         if request.method == "POST":
-            return self._create(path, body)
+            return self._create(path, body, dry_run=dry_run)
         # /…/namespaces/<namespace>/<plural> is a list, one more part names an object.
         if request.method == "GET" and path.rpartition("/namespaces/")[2].count("/") == 1:
             return self._list(path, request)
@@ -98,15 +104,20 @@ class FakeKube:
             return refuse(404, "NotFound", f"{path.split('/')[-2]} {path.split('/')[-1]!r} not found")
         if request.method == "PATCH":
             return self._patch(path, body, status=bool(subresource))
+        if request.method == "PUT":
+            return self._put(path, body, dry_run=dry_run)
         if request.method == "DELETE":
             return self._delete(path, body)
         return web.json_response(self.objects[path])
 
-    def _create(self, path: str, body: Raw) -> web.Response:
+    def _create(self, path: str, body: Raw, *, dry_run: bool) -> web.Response:
         path = f"{path}/{body['metadata']['name']}"
         if path in self.objects:
             return refuse(409, "AlreadyExists", f"{path} already exists")
-        return web.json_response(self.put(path, body), status=201)
+        made = self.put(path, body)
+        if dry_run:
+            del self.objects[path]
+        return web.json_response(made, status=201)
 
     def _list(self, path: str, request: web.Request) -> web.Response:
         prefix = path + "/"
@@ -115,6 +126,15 @@ class FakeKube:
         end = start + int(request.query.get("limit", "500"))
         meta = {"resourceVersion": str(self.version), "continue": str(end) if end < len(found) else ""}
         return web.json_response({"kind": "List", "metadata": meta, "items": found[start:end]})
+
+    def _put(self, path: str, body: Raw, *, dry_run: bool) -> web.Response:
+        current = self.objects[path]
+        if body["metadata"]["resourceVersion"] != current["metadata"]["resourceVersion"]:
+            return refuse(409, "Conflict", "resourceVersion differs")
+        written = self.put(path, body)
+        if dry_run:
+            self.objects[path] = current
+        return web.json_response(written)
 
     def _patch(self, path: str, body: Raw, *, status: bool) -> web.Response:
         current = self.objects[path]
@@ -128,9 +148,9 @@ class FakeKube:
 
     def _delete(self, path: str, body: Raw) -> web.Response:
         current = self.objects[path]
-        wanted = body.get("preconditions", {}).get("uid")
-        if wanted is not None and wanted != current["metadata"]["uid"]:
-            return refuse(409, "Conflict", "uid differs")
+        for key, wanted in body.get("preconditions", {}).items():
+            if wanted != current["metadata"][key]:
+                return refuse(409, "Conflict", f"{key} differs")
         if current["metadata"].get("finalizers"):
             current["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:06Z"
             self.put(path, current)

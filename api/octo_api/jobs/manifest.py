@@ -11,6 +11,7 @@ from octo_api.jobs.schemas import JobOptions
 from octo_core.db.idempotency import Claim
 from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
+from octo_core.domain.text import has_nul
 from octo_core.kube.resources import OCTOJOBS
 
 _NOT_OPTIONS = {"namespace", "provider"}
@@ -37,7 +38,7 @@ def options_of(request: JobOptions) -> dict[str, Any]:
     options = request.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=_NOT_OPTIONS
     )
-    if _has_nul(options):
+    if has_nul(options):
         raise InvalidError("text may not contain the NUL character")
     return options
 
@@ -83,11 +84,3 @@ def claim_of(
         created_at=now,
         expires_at=now + ttl,
     )
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any("\0" in key or _has_nul(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(_has_nul(item) for item in value)
-    return isinstance(value, str) and "\0" in value

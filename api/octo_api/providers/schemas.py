@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from octo_api.etags import etag_of
+from octo_api.jobs.schemas import DNS_LABEL, DNS_SUBDOMAIN
 from octo_core.crd.resources import Raw, parse_time
 from octo_core.domain.model import Model, Time
-from octo_core.domain.provider import OctoProviderStatus
+from octo_core.domain.provider import OctoProviderSpec, OctoProviderStatus
 from octo_core.domain.status import Condition
+
+LabelKey = Annotated[
+    str,
+    Field(
+        max_length=317,
+        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
+    ),
+]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64, description="As in Kubernetes.")]
+
+
+class ProviderUpdate(Model):
+    """Body of ``PUT /v1/providers/{name}``: what a client may write of a provider."""
+
+    labels: Labels = Field(default_factory=dict)
+    spec: OctoProviderSpec
+
+
+class ProviderRequest(ProviderUpdate):
+    """Body of ``POST /v1/providers``."""
+
+    name: str = Field(min_length=1, max_length=63, pattern=DNS_SUBDOMAIN)
+    namespace: str | None = Field(
+        default=None, min_length=1, max_length=63, pattern=DNS_LABEL, description="Default: the installation's own."
+    )
 
 
 class Provider(Model):
@@ -23,6 +51,7 @@ class Provider(Model):
     last_success_at: Time | None
     last_job: str | None
     conditions: tuple[Condition, ...]
+    labels: dict[str, str]
     spec: dict[str, Any]
 
 
@@ -46,5 +75,12 @@ def provider_of(raw: Raw) -> Provider:
         last_success_at=status.last_success_time,
         last_job=status.last_job,
         conditions=status.conditions,
+        labels=meta.get("labels") or {},
         spec=spec,
     )
+
+
+def provider_etag(raw: Raw) -> str:
+    """The entity tag of a provider. Its status has no part in it: that changes with every run."""
+    meta = raw["metadata"]
+    return etag_of(meta["uid"], meta.get("labels") or {}, raw.get("spec", {}))

@@ -6,6 +6,8 @@ do, and never carries a secret or an internal path.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class OctoError(Exception):
     """Base of all errors that Octo raises on purpose."""
@@ -19,13 +21,16 @@ class OctoError(Exception):
 
 
 class InvalidError(OctoError):
-    """The request is well formed but cannot be accepted; ``field`` is a JSON pointer where known."""
+    """The request is well formed but cannot be accepted.
+
+    Where known, ``field`` is a JSON pointer to the place; ``fields`` are pointer and reason of each of several.
+    """
 
     code = "validation-failed"
 
-    def __init__(self, detail: str, *, field: str | None = None) -> None:
+    def __init__(self, detail: str, *, field: str | None = None, fields: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(detail)
-        self.field = field
+        self.fields = tuple(fields) or (((field, detail),) if field is not None else ())
 
 
 class NotFoundError(OctoError):

@@ -115,6 +115,14 @@ class KubeClient:
         query = {"fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
         return await self._request("POST", resource.path(namespace), query=query, body=body)
 
+    async def replace(
+        self, resource: Resource, namespace: str | None, name: str, body: Raw, *, dry_run: bool = False
+    ) -> Raw:
+        """Write the whole object; raises ConflictError if its ``metadata.resourceVersion`` is not the newest any
+        more, InvalidError for an unknown field too."""
+        query = {"fieldValidation": "Strict", "dryRun": "All" if dry_run else ""}
+        return await self._request("PUT", resource.path(namespace, name), query=query, body=body)
+
     async def patch(
         self,
         resource: Resource,
@@ -143,13 +151,17 @@ class KubeClient:
         name: str,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: Propagation | None = None,
         grace_period_seconds: int | None = None,
     ) -> None:
-        """Ask for deletion; with ``uid`` only of that very object (ConflictError if it is another)."""
+        """Ask for deletion; with ``uid`` only of that very object, with ``resource_version`` only as it was then
+        (ConflictError if it is another)."""
         body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid is not None:
-            body["preconditions"] = {"uid": uid}
+        given = {"uid": uid, "resourceVersion": resource_version}
+        preconditions = {key: value for key, value in given.items() if value is not None}
+        if preconditions:
+            body["preconditions"] = preconditions
         if propagation is not None:
             body["propagationPolicy"] = propagation
         if grace_period_seconds is not None:
@@ -186,5 +198,5 @@ class KubeClient:
         except ValueError:
             answer = {"message": payload[:200].decode(errors="replace")}
         if response.status >= 400:
-            raise error_of(response.status, str(answer.get("reason", "")), str(answer.get("message", "")))
+            raise error_of(response.status, answer)
         return answer

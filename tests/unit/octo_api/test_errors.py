@@ -52,7 +52,7 @@ def test_every_error_of_the_tree_has_a_status() -> None:
         error = kind.__new__(kind)
         errors.OctoError.__init__(error, "x")
         if isinstance(error, errors.InvalidError):
-            error.field = None
+            error.fields = ()
         assert problem_of(error).status < 500 or kind.retryable or kind is ClusterRefusedError, kind
 
 
