@@ -56,7 +56,7 @@ class Controller:
             committed=self._committed,
             skipped=self.metrics.skipped_rows.inc,
         )
-        self.world = World(self.queue, self.projector)
+        self.world = World(self.queue, self.projector, capacity=settings.max_active_runs or None)
         self._actor = Actor(
             client,
             self.world,

@@ -24,6 +24,9 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     health_port: int = Field(default=8081, ge=0, le=65535, description="0 takes any free port.")
     reconcile_workers: int = Field(default=16, ge=1, le=256)
     resync_interval_seconds: float = Field(default=600.0, gt=0)
+    max_active_runs: int = Field(
+        default=0, ge=0, description="How many runs may be active at once, whatever their keys; 0 is any number."
+    )
     cancel_force_after_seconds: int = Field(
         default=30, ge=0, description="Past a pod's own grace period, until a cancelled run's pod is killed."
     )

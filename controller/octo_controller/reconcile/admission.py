@@ -1,15 +1,12 @@
-"""Whether a run may go now, given the others with its concurrency key."""
+"""Whether a run may go now, given the others with its concurrency key and those in its namespace."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from octo_controller.reconcile.model import CancelPeer, Observed, Peer
+from octo_controller.reconcile.model import CancelPeer, Line, Observed
 from octo_core.domain.job import ConcurrencyPolicy
 from octo_core.domain.run import ResolvedOptions
-
-Order = tuple[int, datetime, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +16,17 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """It waits at this place, from 1; ``victims`` are to be cancelled so that its turn comes."""
+    """It waits for its key, at this place from 1; ``victims`` are to be cancelled so that its turn comes."""
 
     position: int
     victims: tuple[CancelPeer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """Its key has room, but the namespace has not: it waits at this place, from 1."""
+
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +36,22 @@ class Forbidden:
     holders: tuple[str, ...]
 
 
-def order(priority: int, created: datetime, uid: str) -> Order:
-    """Sort key of those that wait: higher priority first, then the older one."""
-    return (-priority, created, uid)
-
-
-def admit(seen: Observed, options: ResolvedOptions) -> Admitted | Waits | Forbidden:
+def admit(seen: Observed, options: ResolvedOptions) -> Admitted | Waits | Crowded | Forbidden:
     """Decide by who is active and who waits ahead. One that was let go stays so."""
-    concurrency = options.concurrency
-    if seen.admitted or concurrency.policy is ConcurrencyPolicy.ALLOW:
+    concurrency, line = options.concurrency, seen.line
+    if seen.admitted:
         return Admitted()
-    meta = seen.job.meta
-    mine = order(options.priority, meta.creation_timestamp, meta.uid)
-    active = [peer for peer in seen.peers if peer.active]
-    ahead = sum(peer.waiting and order(peer.priority, peer.created, peer.uid) < mine for peer in seen.peers)
-    if len(active) + ahead < concurrency.max:
-        return Admitted()
-    if concurrency.policy is ConcurrencyPolicy.FORBID:
-        return Forbidden(tuple(peer.name for peer in active))
-    # Only the first in line replaces: whoever is behind it would only end what is about to start.
-    replaces = concurrency.policy is ConcurrencyPolicy.REPLACE and ahead == 0
-    return Waits(ahead + 1, _victims(active, concurrency.max) if replaces else ())
+    if concurrency.policy is not ConcurrencyPolicy.ALLOW and line.busy + line.ahead >= concurrency.max:
+        if concurrency.policy is ConcurrencyPolicy.FORBID:
+            return Forbidden(tuple(peer.name for peer in line.holders))
+        # Only the first in line replaces: whoever is behind it would only end what is about to start.
+        replaces = concurrency.policy is ConcurrencyPolicy.REPLACE and line.ahead == 0
+        return Waits(line.ahead + 1, _victims(line, concurrency.max) if replaces else ())
+    return Crowded(line.place) if line.crowded else Admitted()
 
 
-def _victims(active: list[Peer], room: int) -> tuple[CancelPeer, ...]:
+def _victims(line: Line, room: int) -> tuple[CancelPeer, ...]:
     """The oldest active ones, as many as must end for one more to have room."""
-    surplus = len(active) + 1 - room - sum(peer.cancelled for peer in active)
-    oldest = sorted((peer for peer in active if not peer.cancelled), key=lambda peer: (peer.created, peer.uid))
+    surplus = line.busy + 1 - room - sum(peer.cancelled for peer in line.holders)
+    oldest = sorted((peer for peer in line.holders if not peer.cancelled), key=lambda peer: (peer.created, peer.uid))
     return tuple(CancelPeer(peer.name, peer.resource_version) for peer in oldest[: max(surplus, 0)])

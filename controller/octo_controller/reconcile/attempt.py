@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.draft import FALSE, HELD, TRUE, Draft
 from octo_controller.reconcile.ending import classify
-from octo_controller.reconcile.finish import cancelled, conclude
+from octo_controller.reconcile.finish import active_deadline, cancelled, conclude, held
 from octo_controller.reconcile.model import (
     CreateJob,
     DeleteJob,
@@ -19,11 +20,12 @@ from octo_controller.reconcile.model import (
 )
 from octo_controller.reconcile.pending import PENDING, awaited, why_pending
 from octo_controller.reconcile.verdict import Verdict
-from octo_core.domain.causes import PENDING_DEADLINE
+from octo_core.domain.causes import ACTIVE_DEADLINE, PENDING_DEADLINE
 from octo_core.domain.failure import Category
 from octo_core.domain.job import CancelMode
 from octo_core.domain.names import child_name
 from octo_core.domain.run import ResolvedOptions
+from octo_core.domain.states import WAITING_FOR_QUEUE
 from octo_core.domain.status import Attempt, ConditionType, JobRef
 
 DIAGNOSE_AFTER_SECONDS = 10.0
@@ -32,7 +34,9 @@ DIAGNOSE_EVERY_SECONDS = 30.0
 LEFTOVER_SECONDS = 2.0
 
 
-def begin(draft: Draft, number: int, child: JobView | None, *, create: bool = True) -> Attempt:
+def begin(
+    draft: Draft, number: int, child: JobView | None, options: ResolvedOptions, *, create: bool = True
+) -> Attempt:
     """Write down an attempt that starts. Without a ``child`` its Job is made first, and whoever makes it
     fills in the Job's uid."""
     attempt = Attempt(number=number, job_uid=child.uid if child else None)
@@ -46,11 +50,23 @@ def begin(draft: Draft, number: int, child: JobView | None, *, create: bool = Tr
     if child is None and create:
         draft.actions.append(CreateJob(number))
     draft.say(ConditionType.ACCEPTED, TRUE, "Accepted")
+    if options.queue_name is not None:
+        _queued(draft, options.queue_name)
+        return attempt
     draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
     draft.say(ConditionType.RUNNING, FALSE, PENDING)
     draft.say(ConditionType.STALLED, FALSE, "Progressing")
     draft.progressing("Starting")
     return attempt
+
+
+def _queued(draft: Draft, queue: str) -> None:
+    """The attempt's Job waits in a queue of Kueue: it has not begun, or was evicted, which is no failure."""
+    draft.say(ConditionType.ADMITTED, FALSE, WAITING_FOR_QUEUE, f"in Kueue's queue {queue!r}")
+    draft.say(ConditionType.RUNNING, FALSE, "QueueSuspended")
+    draft.say(ConditionType.SUSPENDED, FALSE, "NotSuspended")
+    draft.say(ConditionType.STALLED, FALSE, "Progressing")
+    draft.progressing(WAITING_FOR_QUEUE, f"in Kueue's queue {queue!r}")
 
 
 def follow(
@@ -72,15 +88,22 @@ def follow(
         draft.actions.append(DeleteJob(child.name, child.uid))
         return None
     if seen.job.spec.suspend:
-        if not child.suspended:
-            draft.actions.append(SuspendJob(child.name, suspend=True))
-        draft.say(ConditionType.SUSPENDED, TRUE, "UserSuspended")
-        draft.say(ConditionType.RUNNING, FALSE, "Suspended")
-        draft.progressing("UserSuspended")
+        _suspend(draft, attempt, child)
+        return None
+    if child.suspended and child.queue:
+        _queued(draft, child.queue)
         return None
     if child.suspended:
         draft.actions.append(SuspendJob(child.name, suspend=False))
+    deadline = active_deadline(draft, options)
+    if deadline is not None:
+        if draft.now >= deadline:
+            verdict = Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds")
+            _give_up(draft, attempt, child, verdict)
+            return None
+        draft.look_again((deadline - draft.now).total_seconds())
     since = _pending_since(draft, child)
+    draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
     draft.say(ConditionType.SUSPENDED, FALSE, "NotSuspended")
     if child.ready > 0:
         _running(draft, attempt, child, policy)
@@ -115,6 +138,34 @@ def teardown(
     if child.deletion is None:
         draft.actions.append(DeleteJob(child.name, child.uid))
     return _await_gone(draft, child, child.deletion or draft.now, options, policy, force=force)
+
+
+def _suspend(draft: Draft, attempt: Attempt, child: JobView) -> None:
+    """Hold an attempt: its Job keeps, without pods. One that Kueue holds or lets go is ended instead, and makes room
+    in its queue: two that change ``spec.suspend`` would fight."""
+    draft.say(ConditionType.SUSPENDED, TRUE, "UserSuspended")
+    draft.say(ConditionType.RUNNING, FALSE, "Suspended")
+    draft.progressing("UserSuspended")
+    if child.queue:
+        _give_up(draft, attempt, child, Verdict(Category.CANCELLED, HELD, "the run was suspended"))
+    elif not child.suspended:
+        draft.actions.append(SuspendJob(child.name, suspend=True))
+
+
+def _give_up(draft: Draft, attempt: Attempt, child: JobView, verdict: Verdict) -> None:
+    """End an attempt. The verdict is written down before its Job has gone, so that a restart does not take it for
+    lost; the attempt is over only then."""
+    draft.record(
+        attempt.model_copy(
+            update={
+                "category": verdict.category,
+                "reason": verdict.reason,
+                "message": verdict.message[:500],
+                "pod_name": verdict.pod_name or attempt.pod_name,
+            }
+        )
+    )
+    draft.actions.append(DeleteJob(child.name, child.uid))
 
 
 def _running(draft: Draft, attempt: Attempt, child: JobView, policy: Policy) -> None:
@@ -163,31 +214,21 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
     if now < deadline:
         draft.look_again(min(DIAGNOSE_EVERY_SECONDS, (deadline - now).total_seconds()))
         return None
-    # The verdict is written down before the Job has gone, so that a restart does not take it for lost.
-    draft.record(
-        attempt.model_copy(
-            update={
-                "category": why.category,
-                "reason": PENDING_DEADLINE,
-                "message": f"{why.reason}: {why.message}"[:500],
-                "pod_name": why.pod_name,
-            }
-        )
-    )
-    draft.actions.append(DeleteJob(child.name, child.uid))
+    message = f"{why.reason}: {why.message}"
+    _give_up(draft, attempt, child, replace(why, reason=PENDING_DEADLINE, message=message))
     return None
 
 
 def _pending_since(draft: Draft, child: JobView) -> datetime:
     """When this wait for a pod began: with the Job, or with the last pod's end, or when it was let go on."""
-    since = child.created
-    running = draft.seen.job.status.condition(ConditionType.RUNNING)
-    held = draft.seen.job.status.condition(ConditionType.SUSPENDED)
-    if running is not None:
-        since = max(since, running.last_transition_time if running.status is FALSE else draft.now)
-    if held is not None:
-        since = max(since, held.last_transition_time if held.status is FALSE else draft.now)
-    return since
+    if not draft.seen.job.status.conditions:
+        return child.created
+    return max(
+        child.created,
+        draft.since(ConditionType.RUNNING, FALSE),
+        draft.since(ConditionType.SUSPENDED, FALSE),
+        draft.since(ConditionType.ADMITTED, TRUE),
+    )
 
 
 def _vanished(draft: Draft, attempt: Attempt, options: ResolvedOptions, policy: Policy) -> Look | None:
@@ -197,11 +238,14 @@ def _vanished(draft: Draft, attempt: Attempt, options: ResolvedOptions, policy: 
         return look
     if _clear_pods(draft, policy, force=False):
         return None
+    if attempt.reason == HELD:
+        held(draft, attempt.number)
+        return None
     if attempt.category is not None:
         verdict = Verdict(attempt.category, attempt.reason or "Error", attempt.message or "", pod_name=attempt.pod_name)
     else:
         verdict = Verdict(Category.INFRA, "JobLost", "the Job was deleted before it ended")
-    conclude(draft, attempt.number, verdict, options)
+    conclude(draft, attempt.number, verdict, options, final=verdict.reason == ACTIVE_DEADLINE)
     return None
 
 

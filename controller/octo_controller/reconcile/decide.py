@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from octo_controller.reconcile.admission import Forbidden, Waits, admit
+from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
 from octo_controller.reconcile.attempt import begin, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, Draft
-from octo_controller.reconcile.finish import back_off, cancelled, conclude, fail
+from octo_controller.reconcile.finish import active_deadline, back_off, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
     AddFinalizer,
     DeleteJob,
@@ -24,9 +24,11 @@ from octo_controller.reconcile.model import (
     ReleaseFinalizer,
 )
 from octo_controller.reconcile.verdict import Verdict
+from octo_core.domain.causes import ACTIVE_DEADLINE
 from octo_core.domain.failure import Category
 from octo_core.domain.names import ARCHIVE_FINALIZER
 from octo_core.domain.run import ResolvedOptions, resolve_options
+from octo_core.domain.states import WAITING_FOR_CAPACITY, WAITING_FOR_CONCURRENCY
 from octo_core.domain.status import Condition, ConditionType, OctoJobStatus, State
 
 POSITION_REFRESH_SECONDS = 60.0
@@ -52,7 +54,7 @@ def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
         # The Job of the next attempt may be there already: made, then the controller died before it said so.
         unrecorded = _child(seen, (last.number if last else 0) + 1)
         if unrecorded is not None:
-            last = begin(draft, unrecorded.attempt, unrecorded)
+            last = begin(draft, unrecorded.attempt, unrecorded, options)
 
     look: Look | None = None
     if last is not None and last.completion_time is None:
@@ -147,12 +149,19 @@ def _start(draft: Draft, options: ResolvedOptions) -> None:
         draft.actions.extend(verdict.victims)
         # No names: they change at each turn, and this is written once.
         message = f"at most {options.concurrency.max} at once with key {options.concurrency_key!r}"
-        draft.say(ConditionType.ADMITTED, FALSE, "WaitingForConcurrency", message, steady=True)
-        draft.progressing("WaitingForConcurrency", message, steady=True)
-        draft.change(queue_position=_coarse(seen.job.status.queue_position, verdict.position))
-        draft.look_again(POSITION_REFRESH_SECONDS)
+        _enqueue(draft, WAITING_FOR_CONCURRENCY, message, verdict.position)
+        return
+    if isinstance(verdict, Crowded):
+        _enqueue(draft, WAITING_FOR_CAPACITY, "as many runs are active as the namespace may have", verdict.position)
         return
     _begin(draft, 1, options)
+
+
+def _enqueue(draft: Draft, reason: str, message: str, position: int) -> None:
+    draft.say(ConditionType.ADMITTED, FALSE, reason, message, steady=True)
+    draft.progressing(reason, message, steady=True)
+    draft.change(queue_position=_coarse(draft.seen.job.status.queue_position, position))
+    draft.look_again(POSITION_REFRESH_SECONDS)
 
 
 def _retry(draft: Draft, number: int, options: ResolvedOptions) -> None:
@@ -163,6 +172,10 @@ def _retry(draft: Draft, number: int, options: ResolvedOptions) -> None:
         _hold(draft)
         return
     _resume(draft)
+    deadline = active_deadline(draft, options)
+    if deadline is not None and now >= deadline:
+        fail(draft, Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds"))
+        return
     if now < due:
         back_off(draft, number, due)
         return
@@ -182,10 +195,10 @@ def _begin(draft: Draft, number: int, options: ResolvedOptions) -> None:
     """Start an attempt, unless the API server just refused its Job for good."""
     refusal = draft.seen.refusal
     if refusal is not None and refusal.attempt == number:
-        begin(draft, number, None, create=False)
+        begin(draft, number, None, options, create=False)
         conclude(draft, number, Verdict(refusal.category, refusal.reason, refusal.message), options)
         return
-    begin(draft, number, None)
+    begin(draft, number, None, options)
     draft.look_again(15)
 
 

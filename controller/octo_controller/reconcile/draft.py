@@ -8,6 +8,7 @@ from typing import Any
 from octo_controller.reconcile.model import Action, Observed, Plan
 from octo_core.domain.states import derive_state
 from octo_core.domain.status import (
+    MAX_ATTEMPTS_KEPT,
     MAX_MESSAGE_LENGTH,
     Attempt,
     Condition,
@@ -17,6 +18,9 @@ from octo_core.domain.status import (
 )
 
 STATUS_LIMIT_BYTES = 16 * 1024
+
+HELD = "Suspended"
+"""Reason of an attempt that was ended because the run was suspended."""
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -82,6 +86,18 @@ class Draft:
         """What is written down of an attempt."""
         return self._attempts.get(number)
 
+    def failures(self) -> int:
+        """How many attempts failed so far: those that ended because the run was held do not count."""
+        ended = (attempt for attempt in self._attempts.values() if attempt.completion_time is not None)
+        return sum(attempt.category is not None and attempt.reason != HELD for attempt in ended)
+
+    def since(self, kind: ConditionType, status: ConditionStatus) -> datetime:
+        """Since when a condition has had a status: now, if it has not got it yet."""
+        for condition in self._before.conditions:
+            if condition.type == kind and condition.status is status:
+                return condition.last_transition_time
+        return self.now
+
     def look_again(self, seconds: float) -> None:
         """Visit again in ``seconds`` at the latest."""
         seconds = max(seconds, 1.0)
@@ -109,7 +125,7 @@ class Draft:
             update={
                 **self._changes,
                 "observed_generation": generation,
-                "attempts": tuple(self._attempts[number] for number in sorted(self._attempts)),
+                "attempts": tuple(self._attempts[number] for number in sorted(self._attempts)[-MAX_ATTEMPTS_KEPT:]),
                 "conditions": tuple(conditions),
                 "state": derive_state(conditions, ending=ending),
             }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
-from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.draft import FALSE, HELD, TRUE, Draft
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.verdict import Verdict
 from octo_core.domain.causes import resolution_of
@@ -13,6 +14,8 @@ from octo_core.domain.job import RetryPolicy
 from octo_core.domain.run import ResolvedOptions
 from octo_core.domain.states import BACKING_OFF
 from octo_core.domain.status import Attempt, ConditionType, Failure
+
+JITTER = 0.2
 
 
 def conclude(
@@ -29,9 +32,11 @@ def conclude(
     if verdict.category is None:
         _finish(draft, succeeded=True, reason=verdict.reason, message=verdict.message)
         return
-    policy = options.retry_policy
-    if not final and verdict.category in policy.retry_on and number < policy.max_attempts:
-        due = draft.now + backoff(policy, number)
+    policy, failures = options.retry_policy, draft.failures()
+    due = draft.now + backoff(policy, draft.seen.job.meta.uid, failures)
+    deadline = active_deadline(draft, options)
+    in_time = deadline is None or due < deadline
+    if not final and in_time and verdict.category in policy.retry_on and failures < policy.max_attempts:
         draft.change(next_attempt_time=due)
         draft.progressing(verdict.reason, f"attempt {number} failed: {verdict.message or verdict.reason}")
         back_off(draft, number + 1, due)
@@ -46,10 +51,32 @@ def back_off(draft: Draft, number: int, due: datetime) -> None:
     draft.look_again((due - draft.now).total_seconds())
 
 
-def backoff(policy: RetryPolicy, number: int) -> timedelta:
-    """How long to wait after the failure of attempt ``number``."""
-    seconds = min(policy.backoff_seconds * policy.backoff_factor ** (number - 1), policy.max_backoff_seconds)
-    return timedelta(seconds=seconds)
+def backoff(policy: RetryPolicy, uid: str, failures: int) -> timedelta:
+    """How long a run waits after so many failures: up to a fifth shorter than its policy says, by its uid, so that
+    runs which failed together do not come back together. The same at each decision."""
+    seconds = min(policy.backoff_seconds * policy.backoff_factor ** (failures - 1), policy.max_backoff_seconds)
+    share = int.from_bytes(hashlib.sha256(f"{uid}/{failures}".encode()).digest()[:4]) / 2**32
+    return timedelta(seconds=round(seconds * (1 - JITTER * share)))
+
+
+def active_deadline(draft: Draft, options: ResolvedOptions) -> datetime | None:
+    """When the run has had its time, all attempts together; None while it has not begun, or is held or queued. The time
+    runs anew when it is let go on, as that of a Kubernetes Job does."""
+    status = draft.seen.job.status
+    held, admitted = status.condition(ConditionType.SUSPENDED), status.condition(ConditionType.ADMITTED)
+    if status.start_time is None or held is None or admitted is None:
+        return None
+    if held.status is not FALSE or admitted.status is not TRUE:
+        return None
+    since = max(status.start_time, held.last_transition_time, admitted.last_transition_time)
+    return since + timedelta(seconds=options.active_deadline_seconds)
+
+
+def held(draft: Draft, number: int) -> None:
+    """An attempt was ended because the run is held; the next one begins when it is resumed."""
+    _close(draft, number, Verdict(Category.CANCELLED, HELD, "the run was suspended"))
+    draft.change(next_attempt_time=None, job_ref=None)
+    draft.look_again(1)
 
 
 def fail(draft: Draft, verdict: Verdict) -> None:

@@ -66,7 +66,7 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
         "metadata": {
             "name": names.child_name(job.meta.name, attempt),
             "namespace": job.meta.namespace,
-            "labels": labels,
+            "labels": {**labels, names.LABEL_QUEUE: options.queue_name} if options.queue_name else labels,
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,
@@ -80,7 +80,9 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
         },
         "spec": {
             **_pods_of(run.transfer.parallelism),
-            "activeDeadlineSeconds": options.active_deadline_seconds,
+            # Suspended from the start, so that no pod is there before Kueue has seen the Job.
+            **({"suspend": True} if options.queue_name else {}),
+            "activeDeadlineSeconds": min(options.attempt_deadline_seconds, options.active_deadline_seconds),
             # A second pod only once the first has ended, and only if a disruption took it.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {

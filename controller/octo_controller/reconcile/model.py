@@ -43,6 +43,8 @@ class JobView:
     unsuccessful: frozenset[int] = frozenset()
     """Of an Indexed Job: the indexes that failed for good."""
     suspended: bool = False
+    queue: str = ""
+    """The queue of Kueue that it waits in; its ``suspended`` is then Kueue's to change."""
     complete: bool = False
     failed: bool = False
     failed_reason: str = ""
@@ -129,17 +131,29 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another run with the same concurrency key that is not over."""
+    """Another run that is active with the same concurrency key."""
 
     name: str
     uid: str
     resource_version: str
-    priority: int
     created: datetime
-    active: bool
-    waiting: bool
-    """It could go now if there were room: not suspended, not before its time, not cancelled."""
     cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a run stands among those that are not over."""
+
+    busy: int = 0
+    """How many others are active with its concurrency key."""
+    ahead: int = 0
+    """How many with its key could go and have their turn before it."""
+    holders: tuple[Peer, ...] = ()
+    """Those that are active with its key; named for the policies Forbid and Replace only."""
+    crowded: bool = False
+    """The namespace has no place for it, or only places for those whose turn is before."""
+    place: int = 1
+    """Its place, from 1, among those that wait for the namespace alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +175,7 @@ class Observed:
     provider_problem: str = ""
     """Why the provider cannot be used although it is there."""
     children: tuple[JobView, ...] = ()
-    peers: tuple[Peer, ...] = ()
+    line: Line = Line()
     admitted: bool = False
     """It was let go earlier, and this may not show in the cluster yet."""
     mirrored: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 from octo_controller.reconcile.manifest import CONTAINER
 from octo_controller.reconcile.model import Ended, JobView, PodView
 from octo_core.crd.resources import parse_time
-from octo_core.domain.names import LABEL_ATTEMPT
+from octo_core.domain.names import LABEL_ATTEMPT, LABEL_QUEUE
 from octo_core.domain.shard import INDEX_ANNOTATION
 
 Raw = dict[str, Any]
@@ -36,6 +36,7 @@ def job_view(raw: Raw) -> JobView:
         succeeded=frozenset(_indexes(status.get("completedIndexes"))),
         unsuccessful=frozenset(_indexes(status.get("failedIndexes"))),
         suspended=bool(spec.get("suspend")),
+        queue=meta.get("labels", {}).get(LABEL_QUEUE, ""),
         complete="Complete" in conditions,
         failed="Failed" in conditions,
         failed_reason=failed.get("reason", ""),

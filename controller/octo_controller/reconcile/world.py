@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from octo_controller.engine.cache import Cache, name_of, uid_of
-from octo_controller.reconcile.admission import order
-from octo_controller.reconcile.model import JobView, Observed, Peer, Plan, Pods, Refusal
+from octo_controller.reconcile.ledger import Ledger, Standing
+from octo_controller.reconcile.model import JobView, Line, Observed, Plan, Pods, Refusal
 from octo_controller.reconcile.views import job_view
 from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider
 from octo_core.domain.errors import InvalidError
-from octo_core.domain.run import resolve_options
-from octo_core.domain.status import State
+from octo_core.domain.run import resolve_turn
+from octo_core.domain.states import WAITING_FOR_CAPACITY
+from octo_core.domain.status import ConditionType, OctoJobStatus, State
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 WOKEN = 10
-"""How many of those that wait are visited when their key may have room; the others look for themselves."""
+"""How many of those that wait are visited when there may be room; the others look for themselves."""
 PROVIDER_DELAY = 1.0
 
 
@@ -59,7 +59,6 @@ class Provider:
     """An OctoProvider, or why it cannot be read."""
 
     name: str
-    concurrency_key: str
     provider: OctoProvider | None
     problem: str = ""
 
@@ -75,29 +74,30 @@ class Facts:
 
 
 class World:
-    """Three caches and the ledger of admissions. All methods are synchronous: what they read together
-    belongs together."""
+    """Three caches and the ledger of turns. All methods are synchronous: what they read together
+    belongs together. ``capacity`` is how many runs may be active in the namespace."""
 
-    def __init__(self, queue: Queue, mirror: Mirror) -> None:
+    def __init__(self, queue: Queue, mirror: Mirror, *, capacity: int | None = None) -> None:
         self._queue = queue
         self._mirror = mirror
-        self.jobs: Cache[OctoJob] = Cache(
-            parse_job, indexes={"group": _group, "provider": lambda job: (job.spec.provider_ref.name,)}
-        )
-        self.providers: Cache[Provider] = Cache(_provider, indexes={"key": lambda entry: (entry.concurrency_key,)})
+        self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
+        self.providers: Cache[Provider] = Cache(_provider)
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
         # Runs that were let go and may not show it in the cluster yet. Rebuilt from Jobs and status by a restart.
         self._admitted: set[str] = set()
+        self._ledger = Ledger(capacity=capacity)
 
     def saw(self, kind: Kind, raw: Raw, *, own: bool = False) -> None:
         """Take in an object that was listed, watched, or (``own``) answered to a write of ours, after
         which its own key needs no visit."""
         name = name_of(raw)
         if kind is Kind.CHILD:
-            if self.children.put(raw) and not own:
+            if self.children.put(raw):
                 child = self.children.get(name)
                 if child is not None and child.owner_name:
-                    self._queue.add((Kind.JOB, child.owner_name))
+                    self._enter(self.jobs.get(child.owner_name))
+                    if not own:
+                        self._queue.add((Kind.JOB, child.owner_name))
         elif kind is Kind.PROVIDER:
             before = self.providers.get(name)
             if self.providers.put(raw):
@@ -110,18 +110,15 @@ class World:
         if kind is Kind.CHILD:
             child = self.children.get(name)
             if self.children.remove(name, uid) and child is not None:
+                self._enter(self.jobs.get(child.owner_name))
                 self._queue.add((Kind.JOB, child.owner_name))
         elif kind is Kind.PROVIDER:
             if self.providers.remove(name, uid):
                 self._visit_jobs_of(name)
-        else:
-            job = self.jobs.get(name)
-            if self.jobs.remove(name, uid):
-                self._admitted.discard(uid)
-                self._mirror.gone(uid)
-                self._queue.forget((Kind.JOB, name))
-                if job is not None:
-                    self._wake_peers(job)
+        elif self.jobs.remove(name, uid):
+            self._leave(uid)
+            self._mirror.gone(uid)
+            self._queue.forget((Kind.JOB, name))
 
     def visit_all(self) -> None:
         """Have everything looked at again."""
@@ -137,13 +134,14 @@ class World:
             return None
         entry = self.providers.get(job.spec.provider_ref.name)
         fresh = facts.child is None or self.children.get(facts.child.name) is facts.child
-        over = job.status.state is not None and job.status.state.terminal
+        over = _over(job)
+        self._enter(job, now=now)
         return Observed(
             job=job,
             provider=entry.provider if entry else None,
             provider_problem=entry.problem if entry else "",
             children=() if over else tuple(self.children.find("owner", job.meta.uid)),
-            peers=() if over or job.status.attempts else tuple(self._peers(job, entry, now)),
+            line=Line() if over or job.status.attempts else self._ledger.line(job.meta.uid),
             admitted=job.meta.uid in self._admitted or self._has_begun(job),
             mirrored=self._mirror.holds(job.meta.uid, job.meta.resource_version),
             pods=facts.pods if fresh else None,
@@ -158,6 +156,9 @@ class World:
             self._admitted.add(uid)
         else:
             self._admitted.discard(uid)
+        self._enter(self.jobs.get(seen.job.meta.name))
+        if _waits_for_capacity(plan.status):
+            self._ledger.enter_hall(uid)
 
     def states(self) -> dict[State, int]:
         """How many OctoJobs there are in each state."""
@@ -180,16 +181,17 @@ class World:
         job = self.jobs.get(name)
         if not own:
             self._queue.add((Kind.JOB, name))
-        if job is None or before is None:
-            return
-        if before.meta.uid != uid_of(raw):
-            self._admitted.discard(before.meta.uid)
+        if before is not None and before.meta.uid != uid_of(raw):
+            self._leave(before.meta.uid)
             self._mirror.gone(before.meta.uid)
-        if _standing(before) != _standing(job):
-            self._wake_peers(job)
-        if _over(job) and not _over(before):
-            self._admitted.discard(job.meta.uid)
-            self._queue.add_after((Kind.PROVIDER, job.spec.provider_ref.name), PROVIDER_DELAY)
+        if job is None:
+            return
+        if _over(job):
+            self._leave(job.meta.uid)
+            if before is not None and not _over(before):
+                self._queue.add_after((Kind.PROVIDER, job.spec.provider_ref.name), PROVIDER_DELAY)
+        else:
+            self._enter(job)
 
     def _provider_changed(self, name: str, before: Provider | None) -> None:
         self._queue.add((Kind.PROVIDER, name))
@@ -201,42 +203,56 @@ class World:
     def _visit_jobs_of(self, provider: str) -> None:
         for job in self.jobs.find("provider", provider):
             if not _over(job):
+                self._enter(job)
                 self._queue.add((Kind.JOB, job.meta.name))
 
-    def _wake_peers(self, job: OctoJob) -> None:
-        """Visit those next in line, who may have room now."""
-        entry = self.providers.get(job.spec.provider_ref.name)
-        # Nobody's clock is needed to know who waits: one whose time has not come will say so when visited.
-        peers = self._peers(job, entry, None)
-        waiting = sorted(
-            (peer for peer in peers if peer.waiting), key=lambda peer: order(peer.priority, peer.created, peer.uid)
-        )
-        for peer in waiting[:WOKEN]:
-            self._queue.add((Kind.JOB, peer.name))
+    def _enter(self, job: OctoJob | None, *, now: datetime | None = None) -> None:
+        """Bring the ledger level with a run, and visit those who may have room by it."""
+        if job is None or _over(job):
+            return
+        uid = job.meta.uid
+        before = self._ledger.get(uid)
+        standing = self._standing(job, before, now)
+        self._ledger.put(standing)
+        if before is None and _waits_for_capacity(job.status):
+            self._ledger.enter_hall(uid)
+        if before is not None and standing.makes_room(before):
+            self._wake(before.key)
+            if standing.key != before.key:
+                self._wake(standing.key)
 
-    def _peers(self, job: OctoJob, entry: Provider | None, now: datetime | None) -> Iterable[Peer]:
-        provider = entry.provider.spec if entry and entry.provider else None
-        key = resolve_options(job.spec, provider).concurrency_key
-        groups = [f"key/{key}", *(f"provider/{other.name}" for other in self.providers.find("key", key))]
-        if self.providers.get(key) is None:
-            groups.append(f"provider/{key}")
-        for group in groups:
-            for other in self.jobs.find("group", group):
-                if other.meta.uid != job.meta.uid:
-                    yield self._peer(other, now)
+    def _leave(self, uid: str) -> None:
+        self._admitted.discard(uid)
+        before = self._ledger.get(uid)
+        self._ledger.remove(uid)
+        if before is not None:
+            self._wake(before.key)
 
-    def _peer(self, job: OctoJob, now: datetime | None) -> Peer:
+    def _wake(self, key: str) -> None:
+        """Visit those next in line, who may have room now: first of the key, then of the namespace."""
+        for name in (*self._ledger.next_in(key, WOKEN), *self._ledger.next_in_hall(WOKEN)):
+            self._queue.add((Kind.JOB, name))
+
+    def _standing(self, job: OctoJob, before: Standing | None, now: datetime | None) -> Standing:
         entry = self.providers.get(job.spec.provider_ref.name)
         provider = entry.provider if entry else None
-        options = resolve_options(job.spec, provider.spec if provider else None)
-        active = job.meta.uid in self._admitted or self._has_begun(job)
-        cancelled = job.spec.cancel is not None or job.meta.deletion_timestamp is not None
-        early = now is not None and job.spec.start_after is not None and now < job.spec.start_after
-        return Peer(
+        turn = resolve_turn(job.spec, provider.spec if provider else None)
+        uid, cancelled = job.meta.uid, job.spec.cancel is not None or job.meta.deletion_timestamp is not None
+        active = uid in self._admitted or self._has_begun(job)
+        early = job.spec.start_after is not None
+        if early and now is not None:
+            early = job.spec.start_after is not None and now < job.spec.start_after
+        elif early and before is not None:
+            # Nobody's clock is needed to know who waits: one whose time has come says so when it is visited.
+            early = not before.waiting
+        return Standing(
+            uid=uid,
             name=job.meta.name,
-            uid=job.meta.uid,
             resource_version=job.meta.resource_version,
-            priority=options.priority,
+            key=turn.concurrency_key,
+            policy=turn.concurrency.policy,
+            max=turn.concurrency.max,
+            priority=turn.priority,
             created=job.meta.creation_timestamp,
             active=active,
             waiting=not (active or cancelled or early or job.spec.suspend or provider is None),
@@ -249,29 +265,15 @@ class World:
 
 def _provider(raw: Raw) -> Provider:
     try:
-        provider = parse_provider(raw)
+        return Provider(name_of(raw), parse_provider(raw))
     except InvalidError as error:
-        return Provider(name_of(raw), name_of(raw), None, error.detail)
-    concurrency = provider.spec.job_defaults.concurrency
-    return Provider(name_of(raw), (concurrency.key if concurrency else None) or name_of(raw), provider)
-
-
-def _group(job: OctoJob) -> tuple[str, ...]:
-    """Where others with the same concurrency key find it: by its own key, or by its provider, whose
-    defaults may change; a run that is over is nobody's peer."""
-    if _over(job):
-        return ()
-    provider = job.spec.provider_ref.name
-    if job.spec.concurrency is not None:
-        return (f"key/{job.spec.concurrency.key or provider}",)
-    return (f"provider/{provider}",)
+        return Provider(name_of(raw), None, error.detail)
 
 
 def _over(job: OctoJob) -> bool:
     return job.status.state is not None and job.status.state.terminal
 
 
-def _standing(job: OctoJob) -> tuple[object, ...]:
-    """What of a run decides whether others may go."""
-    ending = job.spec.cancel is not None or job.meta.deletion_timestamp is not None
-    return (_over(job), job.spec.suspend, ending, job.spec.priority)
+def _waits_for_capacity(status: OctoJobStatus) -> bool:
+    admitted = status.condition(ConditionType.ADMITTED)
+    return admitted is not None and admitted.reason == WAITING_FOR_CAPACITY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from octo_core.domain.failure import RESOLUTIONS, Category
 
-PENDING_DEADLINE = "PendingDeadlineExceeded"
+PENDING_DEADLINE, ACTIVE_DEADLINE = "PendingDeadlineExceeded", "ActiveDeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,13 @@ _TABLE = (
     Cause(
         "DeadlineExceeded",
         Category.TIMEOUT,
-        "the attempt took longer than activeDeadlineSeconds",
+        "the attempt took longer than attemptDeadlineSeconds",
+        RESOLUTIONS[Category.TIMEOUT],
+    ),
+    Cause(
+        ACTIVE_DEADLINE,
+        Category.TIMEOUT,
+        "the run with all its attempts took longer than activeDeadlineSeconds",
         RESOLUTIONS[Category.TIMEOUT],
     ),
     Cause(

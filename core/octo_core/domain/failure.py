@@ -65,7 +65,7 @@ RESOLUTIONS: dict[Category, str] = {
     Category.INTEGRITY: "The file is damaged or changed while it was read; ask the provider to send it again.",
     Category.UNPACK_LIMIT: "The archive exceeds the provider's unpack limits; raise them if it is legitimate.",
     Category.CONFIG: "Correct the named field of the OctoProvider or OctoJob, then rerun.",
-    Category.TIMEOUT: "Raise activeDeadlineSeconds, or look for what made the run slow.",
+    Category.TIMEOUT: "Raise attemptDeadlineSeconds or activeDeadlineSeconds, or look for what made the run slow.",
     Category.CANCELLED: "The run was cancelled; rerun it when wanted.",
     Category.UNKNOWN: "See the log of the run's pod.",
 }

@@ -94,11 +94,23 @@ class RunOptions(Model):
 
     priority: int | None = Field(default=None, ge=-1000, le=1000, description="Higher goes first. Default 0.")
     concurrency: Concurrency | None = None
+    queue_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="A LocalQueue of Kueue: each attempt waits there until Kueue lets it go.",
+    )
     retry_policy: RetryPolicy | None = None
     pending_deadline_seconds: int | None = Field(
         default=None, ge=1, description="From the Job's creation until its pod runs. Default 900."
     )
     active_deadline_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="For the run with all its attempts, from the start of the first. Default 86400.",
+    )
+    attempt_deadline_seconds: int | None = Field(
         default=None, ge=1, description="For one attempt, from its start. Default 21600."
     )
     termination_grace_period_seconds: int | None = Field(

@@ -22,6 +22,8 @@ LABEL_SCHEDULE = f"{GROUP}/schedule"
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "octo"
+LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
+"""Kueue's own: a Job that carries it waits in that LocalQueue, and Kueue alone changes its ``spec.suspend``."""
 
 ANNOTATION_RUN = f"{GROUP}/run"
 """On the pod of a run: the resolved run document (``domain.run.Run``) as JSON, never a secret."""

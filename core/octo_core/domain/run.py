@@ -6,6 +6,7 @@ the container as a file. It holds no secret: those are mounted at fixed places.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 from octo_core.domain.job import (
@@ -88,31 +89,53 @@ class ResolvedOptions(Model):
     retry_policy: RetryPolicy
     pending_deadline_seconds: int
     active_deadline_seconds: int
+    attempt_deadline_seconds: int
     termination_grace_period_seconds: int
+    queue_name: str | None
     ttl: Ttl
     transfer: Transfer
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What decides when a run's turn comes."""
+
+    priority: int
+    concurrency_key: str
+    concurrency: Concurrency
+
+
+def _pick(own: T | None, given: T | None, last: T) -> T:
+    return own if own is not None else given if given is not None else last
+
+
+def resolve_turn(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Turn:
+    """The part of ``resolve_options`` that is asked for with every change of a run."""
+    defaults = provider.job_defaults if provider else _NO_DEFAULTS
+    concurrency = _pick(spec.concurrency, defaults.concurrency, _CONCURRENCY)
+    return Turn(_pick(spec.priority, defaults.priority, 0), concurrency.key or spec.provider_ref.name, concurrency)
+
+
+_NO_DEFAULTS, _CONCURRENCY = RunOptions(), Concurrency()
+
+
 def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> ResolvedOptions:
     """The job's own options, else the provider's defaults, else Octo's; ``provider`` None while it is missing."""
-    defaults = provider.job_defaults if provider else RunOptions()
-
-    def pick(own: T | None, given: T | None, last: T) -> T:
-        return own if own is not None else given if given is not None else last
-
-    concurrency = pick(spec.concurrency, defaults.concurrency, Concurrency())
+    defaults, turn = provider.job_defaults if provider else _NO_DEFAULTS, resolve_turn(spec, provider)
     return ResolvedOptions(
-        priority=pick(spec.priority, defaults.priority, 0),
-        concurrency_key=concurrency.key or spec.provider_ref.name,
-        concurrency=concurrency,
-        retry_policy=pick(spec.retry_policy, defaults.retry_policy, RetryPolicy()),
-        pending_deadline_seconds=pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900),
-        active_deadline_seconds=pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 21_600),
-        termination_grace_period_seconds=pick(
+        priority=turn.priority,
+        concurrency_key=turn.concurrency_key,
+        concurrency=turn.concurrency,
+        retry_policy=_pick(spec.retry_policy, defaults.retry_policy, RetryPolicy()),
+        pending_deadline_seconds=_pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900),
+        active_deadline_seconds=_pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 86_400),
+        attempt_deadline_seconds=_pick(spec.attempt_deadline_seconds, defaults.attempt_deadline_seconds, 21_600),
+        termination_grace_period_seconds=_pick(
             spec.termination_grace_period_seconds, defaults.termination_grace_period_seconds, 60
         ),
-        ttl=pick(spec.ttl, defaults.ttl, Ttl()),
-        transfer=pick(spec.transfer, defaults.transfer, Transfer()),
+        queue_name=_pick(spec.queue_name, defaults.queue_name, None),
+        ttl=_pick(spec.ttl, defaults.ttl, Ttl()),
+        transfer=_pick(spec.transfer, defaults.transfer, Transfer()),
     )
 
 

@@ -10,7 +10,13 @@ CANCELLED_REASONS = ("Cancelled", "Replaced", "Deleted")
 """Reasons of ``Succeeded=False`` with which a run was ended on request rather than failed."""
 
 BACKING_OFF = "BackingOff"
-WAITING_REASONS = ("WaitingForConcurrency", "WaitingForQueue")
+WAITING_FOR_CONCURRENCY, WAITING_FOR_CAPACITY, WAITING_FOR_QUEUE = (
+    "WaitingForConcurrency",
+    "WaitingForCapacity",
+    "WaitingForQueue",
+)
+"""Reasons of ``Admitted=False`` of a run that waits its turn: in its key, in the namespace, in Kueue's queue."""
+WAITING_REASONS = (WAITING_FOR_CONCURRENCY, WAITING_FOR_CAPACITY, WAITING_FOR_QUEUE)
 
 
 def derive_state(conditions: Iterable[Condition], *, ending: bool) -> State:

@@ -120,6 +120,12 @@ def test_files_that_the_processes_read(embedded: list[Object]) -> None:
     assert paths(found["Job/octo-migrate-1"]) == {"octo_database_url"}
 
 
+def test_the_namespace_has_as_many_active_runs_as_values_say() -> None:
+    objects = render(*EMBEDDED, "controller.maxActiveRuns=40")
+    env = dict(pods(objects))["Deployment/octo-controller"]["containers"][0]["env"]
+    assert {v["name"]: v.get("value") for v in env}["OCTO_MAX_ACTIVE_RUNS"] == "40"
+
+
 def test_the_controller_is_told_of_worker_and_api() -> None:
     objects = render(*EMBEDDED, "image.registry=registry.example/team", "image.tag=1.2", "worker.image.tag=1.3")
     environment = {
@@ -132,6 +138,7 @@ def test_the_controller_is_told_of_worker_and_api() -> None:
         "OCTO_WORKER_IMAGE": "registry.example/team/octo/worker:1.3",
         "OCTO_WORKER_IMAGE_PULL_POLICY": "IfNotPresent",
         "OCTO_WORKER_SERVICE_ACCOUNT": "octo-worker",
+        "OCTO_MAX_ACTIVE_RUNS": "0",
         "OCTO_REPORT_URL": "http://octo-api.octo.svc:8080",
     }
     assert of_kind(objects, "Deployment")["octo-controller"]["spec"]["strategy"] == {"type": "Recreate"}

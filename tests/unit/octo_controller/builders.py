@@ -7,20 +7,23 @@ from typing import Any
 
 from octo_controller.reconcile.act import with_child
 from octo_controller.reconcile.decide import decide
+from octo_controller.reconcile.ledger import Ledger, Standing
 from octo_controller.reconcile.model import (
     Action,
     CreateJob,
     Ended,
     JobView,
+    Line,
     Look,
     Observed,
-    Peer,
     Plan,
     PodView,
     Policy,
 )
 from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider
+from octo_core.domain.job import ConcurrencyPolicy
 from octo_core.domain.names import ARCHIVE_FINALIZER
+from octo_core.domain.run import resolve_turn
 from octo_core.domain.status import Condition, ConditionType, OctoJobStatus
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -102,24 +105,44 @@ def pod(*, exit_code: int | None = None, message: str = "", why: str = "", **mor
     return PodView(**{**fields, **more})
 
 
-def peer(name: str = "other", *, active: bool = False, waiting: bool = True, **more: Any) -> Peer:
+def peer(name: str = "other", *, active: bool = False, waiting: bool = True, **more: Any) -> Standing:
     """Another run of the same key, older unless said otherwise."""
     fields: dict[str, Any] = {
         "name": name,
         "uid": f"uid-{name}",
         "resource_version": "1",
+        "key": "bank",
+        "policy": ConcurrencyPolicy.ENQUEUE,
+        "max": 1,
         "priority": 0,
         "created": at(-10),
         "active": active,
         "waiting": waiting and not active,
         "cancelled": False,
     }
-    return Peer(**{**fields, **more})
+    return Standing(**{**fields, **more})
 
 
-def observed(of: OctoJob | None = None, **more: Any) -> Observed:
+def line_of(mine: OctoJob, *others: Standing, capacity: int | None = None, in_hall: tuple[str, ...] = ()) -> Line:
+    """Where a run stands among others; those named ``in_hall`` wait for the namespace alone."""
+    ledger = Ledger(capacity=capacity)
+    turn = resolve_turn(mine.spec, None)
+    policy, most = turn.concurrency.policy, turn.concurrency.max
+    me: dict[str, Any] = {"key": turn.concurrency_key, "policy": policy, "max": most, "priority": turn.priority}
+    for standing in (
+        *others,
+        peer(mine.meta.name, uid=mine.meta.uid, created=mine.meta.creation_timestamp, **me),
+    ):
+        ledger.put(standing)
+    for name in in_hall:
+        ledger.enter_hall(f"uid-{name}")
+    return ledger.line(mine.meta.uid)
+
+
+def observed(of: OctoJob | None = None, *, peers: tuple[Standing, ...] = (), **more: Any) -> Observed:
     """What is known; by default of an OctoJob just made whose provider is there."""
-    return Observed(**{"job": of or job(), "provider": provider(), **more})
+    mine = of or job()
+    return Observed(**{"job": mine, "provider": provider(), "line": line_of(mine, *peers), **more})
 
 
 def plan_of(seen: Observed, seconds: float = 1, *, policy: Policy = POLICY) -> Plan:

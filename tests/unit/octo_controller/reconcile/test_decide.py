@@ -124,7 +124,7 @@ class TestInvariant1AndTwo:
         assert look_of(seen) == Look(job="run-1", uid="job-1")
 
     def test_a_vanished_job_is_lost_only_after_a_live_read_and_when_its_pods_are_gone(self) -> None:
-        seen = {"absent": True}
+        seen: dict[str, Any] = {"absent": True}
         assert look_of(observed(job(status=running()), **seen)) == Look(pods="run-1")
         alive = plan_of(observed(job(status=running()), pods=Pods((pod(phase="Running"),)), **seen), 20)
         assert alive.actions == (DeletePods((("run-1-x", "pod-1"),), force=False),)

@@ -66,9 +66,9 @@ class Mirror:
 class Rig:
     """A controller without watch, mirror and time: the test is all three."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, capacity: int | None = None) -> None:
         self.api, self.queue, self.mirror = FakeApi(), Queue(), Mirror()
-        self.world = World(self.queue, self.mirror)
+        self.world = World(self.queue, self.mirror, capacity=capacity)
         self.actor = Actor(cast(KubeClient, self.api), self.world, namespace="octo", pods=PodSettings(image="w"))
         self.seconds = 1.0
         self.metrics = Metrics()
@@ -344,6 +344,48 @@ async def test_runs_of_two_providers_that_share_a_key_share_the_slot(rig: Rig) -
     for name in ("a", "b", "c"):
         await rig.visit(name)
     assert [rig.status(name)["state"] for name in ("a", "b", "c")] == ["Starting", "Queued", "Queued"]
+
+
+async def over(rig: Rig, name: str) -> None:
+    """The run's Job completes."""
+    rig.pod_ended(f"{name}-1", 0)
+    rig.child_is(f"{name}-1", conditions=[{"type": "Complete", "status": "True"}])
+    await rig.visit(name)
+
+
+async def test_the_namespace_has_one_line_of_all_keys() -> None:
+    rig = Rig(capacity=2)
+    for number in range(6):
+        rig.provider(f"p{number}", container={"image": "mine"})
+        rig.job(f"r{number}", providerRef={"name": f"p{number}"}, priority=int(number == 5))
+        await rig.visit(f"r{number}")
+    assert [rig.status(f"r{n}")["state"] for n in range(6)] == ["Starting", "Starting", *["Queued"] * 4]
+    assert [rig.status(f"r{n}")["queuePosition"] for n in range(2, 6)] == [1, 2, 3, 1]
+    rig.queue.keys.clear()
+    await over(rig, "r0")
+    assert [name for kind, name in rig.queue.keys if kind is Kind.JOB] == ["r0", "r5", "r2", "r3", "r4"]
+    for name in ("r2", "r3", "r5", "r4"):  # in whatever order they are visited
+        await rig.visit(name)
+    assert [rig.status(f"r{n}")["state"] for n in range(1, 6)] == ["Starting", *["Queued"] * 3, "Starting"]
+
+
+async def test_a_restart_keeps_the_line_of_the_namespace() -> None:
+    rig = Rig(capacity=1)
+    for number in range(3):
+        rig.provider(f"p{number}", container={"image": "mine"})
+        rig.job(f"r{number}", providerRef={"name": f"p{number}"})
+        await rig.visit(f"r{number}")
+    again = Rig(capacity=1)
+    again.api = rig.api
+    again.actor._client = cast(KubeClient, rig.api)
+    for kind, plural in ((Kind.PROVIDER, "octoproviders"), (Kind.CHILD, "jobs"), (Kind.JOB, "octojobs")):
+        for (found, _), raw in sorted(rig.api.objects.items()):
+            if found == plural:
+                again.world.saw(kind, raw)
+    await over(again, "r0")
+    for name in ("r2", "r1"):
+        await again.visit(name)
+    assert (again.status("r1")["state"], again.status("r2")["state"]) == ("Starting", "Queued")
 
 
 async def test_replace_cancels_the_active_run_and_follows_it(rig: Rig) -> None:

@@ -66,6 +66,20 @@ def test_name_owner_and_labels() -> None:
     assert manifest["spec"]["template"]["metadata"]["labels"] == meta["labels"]
 
 
+def test_a_job_for_kueue_carries_its_label_and_is_held_until_kueue_lets_it_go() -> None:
+    manifest = made(queueName="night")
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
+    assert manifest["spec"]["suspend"] is True
+    assert "kueue.x-k8s.io/queue-name" not in manifest["spec"]["template"]["metadata"]["labels"]
+    assert not {"kueue.x-k8s.io/queue-name", "suspend"} & {*made()["metadata"]["labels"], *made()["spec"]}
+
+
+def test_an_attempt_has_the_shorter_of_its_own_time_and_the_runs() -> None:
+    assert made()["spec"]["activeDeadlineSeconds"] == 21_600
+    assert made(activeDeadlineSeconds=80, attemptDeadlineSeconds=50)["spec"]["activeDeadlineSeconds"] == 50
+    assert made(activeDeadlineSeconds=80)["spec"]["activeDeadlineSeconds"] == 80
+
+
 def test_invariant_7_kubernetes_does_not_retry() -> None:
     spec = made(activeDeadlineSeconds=77, terminationGracePeriodSeconds=9)["spec"]
     assert (spec["backoffLimit"], spec["completions"], spec["parallelism"]) == (0, 1, 1)
