@@ -28,6 +28,12 @@ class Metrics:
         self.resyncs = Counter(
             "octo_controller_resync_total", "Full lists by result.", ["result"], registry=self.registry
         )
+        self.ticks = Counter(
+            "octo_controller_schedule_ticks_total",
+            "Ticks of schedules by what came of them: Fired, Busy, TooLate.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.skipped_rows = Counter(
             "octo_controller_mirror_skipped_total", "OctoJobs that Postgres does not take.", registry=self.registry
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from octo_controller.reconcile.draft import clip
@@ -33,6 +34,7 @@ from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
 from octo_core.domain.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from octo_core.domain.failure import Category
+from octo_core.domain.job import CancelMode
 from octo_core.domain.model import rfc3339
 from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
 from octo_core.domain.provider import OctoProviderStatus
@@ -122,8 +124,8 @@ class Actor:
                     self.counters.writes += 1
                     raw = await self._client.patch(JOBS, self._namespace, name, {"spec": {"suspend": suspend}})
                     self._world.saw(Kind.CHILD, raw, own=True)
-                case CancelPeer():
-                    await self._cancel(seen, action)
+                case CancelPeer(name, peer_version, mode):
+                    await self.replace(name, peer_version, by=job.meta.name, at=job.meta.creation_timestamp, mode=mode)
         patch = status_patch(job.status, status)
         if patch:
             # Conditional: whatever changed since, a cancel or an end written by another, is decided on first.
@@ -142,6 +144,33 @@ class Actor:
             self.counters.writes += 1
             raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
             self._world.saw(Kind.PROVIDER, raw, own=True)
+
+    async def submit(self, body: Raw) -> None:
+        """Make an OctoJob, unless there is one of its name."""
+        self.counters.writes += 1
+        try:
+            raw = await self._client.create(OCTOJOBS, self._namespace, body)
+        except AlreadyExistsError:
+            return
+        self._world.saw(Kind.JOB, raw)
+
+    async def replace(
+        self, name: str, version: str, *, by: str, at: datetime, mode: CancelMode = CancelMode.GRACEFUL
+    ) -> None:
+        """Cancel an OctoJob, if it is still as it was in ``version``, since ``by`` takes its place."""
+        cancel = {
+            "requestedAt": rfc3339(at),
+            "requestedBy": REPLACED_BY,
+            "reason": f"replaced by {by}",
+            "mode": mode.value,
+        }
+        body = {"metadata": {"resourceVersion": version}, "spec": {"cancel": cancel}}
+        self.counters.writes += 1
+        try:
+            raw = await self._client.patch(OCTOJOBS, self._namespace, name, body)
+        except NotFoundError:
+            return
+        self._world.saw(Kind.JOB, raw)
 
     async def _create(self, seen: Observed, attempt: int) -> tuple[str, str]:
         """Make the Job of an attempt, or adopt it; its name and uid."""
@@ -176,21 +205,6 @@ class Actor:
         if ARCHIVE_FINALIZER in finalizers:
             self._world.saw(Kind.JOB, raw, own=True)
         return str(raw["metadata"]["resourceVersion"])
-
-    async def _cancel(self, seen: Observed, victim: CancelPeer) -> None:
-        cancel = {
-            "requestedAt": rfc3339(seen.job.meta.creation_timestamp),
-            "requestedBy": REPLACED_BY,
-            "reason": f"replaced by {seen.job.meta.name}",
-            "mode": victim.mode.value,
-        }
-        body = {"metadata": {"resourceVersion": victim.resource_version}, "spec": {"cancel": cancel}}
-        self.counters.writes += 1
-        try:
-            raw = await self._client.patch(OCTOJOBS, self._namespace, victim.name, body)
-        except NotFoundError:
-            return
-        self._world.saw(Kind.JOB, raw)
 
     async def _delete(self, resource: Any, name: str, uid: str, **options: Any) -> None:
         self.counters.writes += 1

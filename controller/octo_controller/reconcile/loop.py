@@ -13,6 +13,7 @@ from octo_controller.reconcile.decide import decide
 from octo_controller.reconcile.model import Look, Policy
 from octo_controller.reconcile.providers import provider_status
 from octo_controller.reconcile.world import Facts, Key, Kind, World
+from octo_controller.schedule.visit import Schedules
 from octo_core.domain.errors import ConflictError, NotFoundError, OctoError
 from octo_core.telemetry import log_context
 
@@ -31,6 +32,7 @@ class Reconciler:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._schedules = Schedules(actor, told=lambda outcome: metrics.ticks.labels(outcome).inc())
 
     async def visit(self, key: Key) -> float | None:
         """Bring one object on; the seconds until it wants the next visit. Raises RetryLaterError."""
@@ -73,7 +75,9 @@ class Reconciler:
         entry = self._world.providers.get(name)
         if entry is None or entry.provider is None:
             return None
-        provider = entry.provider
-        after = provider_status(provider, self._world.jobs.find("provider", name), now=self._clock())
-        await self._actor.write_provider(name, provider.meta.resource_version, provider.status, after)
-        return None
+        provider, now = entry.provider, self._clock()
+        runs = self._world.jobs.find("provider", name)
+        after = provider_status(provider, runs, now=now)
+        decision = await self._schedules.visit(provider, runs, now=now)
+        await self._actor.write_provider(name, provider.meta.resource_version, provider.status, decision.written(after))
+        return decision.look_after

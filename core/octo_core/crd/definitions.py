@@ -234,6 +234,9 @@ def octoproviders() -> Schema:
             _column("Host", "string", ".spec.source.sftp.host", wide=True),
             _column("Bucket", "string", ".spec.destination.s3.bucket", wide=True),
             _column("Last Job", "string", ".status.lastJob", wide=True),
+            _column("Schedule", "string", ".spec.schedule.cron", wide=True),
+            _column("Time Zone", "string", ".spec.schedule.timeZone", wide=True),
+            _column("Next Run", "string", ".status.schedule.nextScheduleTime", wide=True),
         ],
         selectable=[],
         rules=[

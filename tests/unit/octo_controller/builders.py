@@ -64,12 +64,15 @@ def job(
     return parse_job(raw)
 
 
+SFTP_TO_S3: dict[str, Any] = {
+    "source": {"sftp": {"host": "h", "username": "u", "credentialsSecretRef": {"name": "c"}, "hostKeys": ["k"]}},
+    "destination": {"s3": {"bucket": "landing", "credentialsSecretRef": {"name": "s3"}}},
+}
+
+
 def provider(**spec: Any) -> OctoProvider:
     """OctoProvider ``bank`` with a source and a destination, or what ``spec`` says."""
-    given = spec or {
-        "source": {"sftp": {"host": "h", "username": "u", "credentialsSecretRef": {"name": "c"}, "hostKeys": ["k"]}},
-        "destination": {"s3": {"bucket": "landing", "credentialsSecretRef": {"name": "s3"}}},
-    }
+    given = spec or SFTP_TO_S3
     meta = {
         "namespace": "octo",
         "name": "bank",
