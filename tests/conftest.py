@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = [
+    "tests.support.control_plane",
     "tests.support.pgp",
     "tests.support.postgres",
     "tests.support.s3",

@@ -20,10 +20,10 @@ class KubectlError(AssertionError):
     """kubectl said no; the message is what it printed."""
 
 
-def environment() -> dict[str, str]:
+def environment(kubeconfig: Path = KUBECONFIG) -> dict[str, str]:
     """The environment in which kubectl and helm find the cluster under test."""
     path = f"{ROOT / '.octo' / 'bin'}:{os.environ['PATH']}"
-    return {**os.environ, "KUBECONFIG": str(KUBECONFIG), "PATH": path}
+    return {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,13 @@ class Kubectl:
     """kubectl in one namespace."""
 
     namespace: str
+    kubeconfig: Path = KUBECONFIG
 
     def __call__(self, *args: str, stdin: str | None = None, timeout: float = 300) -> str:
         """Run; returns what it printed. Raises KubectlError with what it complained of."""
         done = subprocess.run(
             ["kubectl", "--namespace", self.namespace, *args],
-            env=environment(),
+            env=environment(self.kubeconfig),
             input=stdin,
             capture_output=True,
             text=True,

@@ -17,6 +17,23 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+class ReservedPort:
+    """A TCP port on loopback that stays one server's over its restarts: held by a socket that never listens.
+
+    The server must set SO_REUSEADDR, as those in Go and asyncio do, and Postgres.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self.number: int = self._socket.getsockname()[1]
+
+    def release(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+
 def wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Return once the server takes connections; fail with the end of its log if it ends or takes too long."""
     deadline = time.monotonic() + 30
