@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+from octo_controller.announcer import Announcer
 from octo_controller.engine.queue import WorkQueue
 from octo_controller.engine.resync import Listing, Resync
 from octo_controller.health import Check, HealthServer, LoopLag, health_app
@@ -57,6 +58,7 @@ class Controller:
             skipped=self.metrics.skipped_rows.inc,
         )
         self.world = World(self.queue, self.projector, capacity=settings.max_active_runs or None)
+        self._announcer = Announcer(client, namespace=settings.namespace, clock=_now)
         self._actor = Actor(
             client,
             self.world,
@@ -67,6 +69,7 @@ class Controller:
                 service_account=settings.worker_service_account,
                 report_url=settings.report_url,
             ),
+            announce=self._announcer.announce,
         )
         self._reconciler = Reconciler(
             self.world,
@@ -112,6 +115,7 @@ class Controller:
             background = [
                 asyncio.create_task(self._lag.run(), name="loop lag"),
                 asyncio.create_task(self.projector.run(), name="mirror"),
+                asyncio.create_task(self._announcer.run(), name="announcer"),
             ]
             door = Door(self._event, namespace=settings.namespace, kubeconfig=settings.kubeconfig, on_exit=self._fail)
             try:
@@ -276,6 +280,12 @@ class Controller:
             "finalizer_fail_open",
             "Deleted OctoJobs let go so far without their last state in Postgres.",
             lambda: self._actor.counters.unarchived,
+        )
+        watch("events_written", "Events about OctoJobs written so far.", lambda: self._announcer.written)
+        watch(
+            "events_dropped",
+            "Events about OctoJobs not written: too many, or refused.",
+            lambda: self._announcer.dropped,
         )
         self.metrics.watch_states(self.world.states)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from octo_controller.reconcile.announcements import Announcement, announcements
 from octo_controller.reconcile.draft import clip
+from octo_controller.reconcile.logs import with_log_tails
 from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import (
     REPLACED_BY,
@@ -32,6 +35,7 @@ from octo_controller.reconcile.pending import awaited
 from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
+from octo_core.crd.resources import OctoJob
 from octo_core.domain.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from octo_core.domain.failure import Category
 from octo_core.domain.job import CancelMode
@@ -67,11 +71,20 @@ class Counters:
 class Actor:
     """Does one plan at a time for an object; what the API server answers goes straight into the caches."""
 
-    def __init__(self, client: KubeClient, world: World, *, namespace: str, pods: PodSettings) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        world: World,
+        *,
+        namespace: str,
+        pods: PodSettings,
+        announce: Callable[[OctoJob, Announcement], None] = lambda job, announcement: None,
+    ) -> None:
         self._client = client
         self._world = world
         self._namespace = namespace
         self._pods = pods
+        self._announce = announce
         self.counters = Counters()
 
     async def look(self, look: Look, facts: Facts) -> Facts:
@@ -126,6 +139,7 @@ class Actor:
                     self._world.saw(Kind.CHILD, raw, own=True)
                 case CancelPeer(name, peer_version, mode):
                     await self.replace(name, peer_version, by=job.meta.name, at=job.meta.creation_timestamp, mode=mode)
+        status = await with_log_tails(self._client, self._namespace, job.status, status)
         patch = status_patch(job.status, status)
         if patch:
             # Conditional: whatever changed since, a cancel or an end written by another, is decided on first.
@@ -133,6 +147,8 @@ class Actor:
             self.counters.writes += 1
             raw = await self._client.patch(OCTOJOBS, self._namespace, job.meta.name, body, subresource="status")
             self._world.saw(Kind.JOB, raw, own=True)
+            for announcement in announcements(job.status, status):
+                self._announce(job, announcement)
 
     async def write_provider(
         self, name: str, version: str, before: OctoProviderStatus, after: OctoProviderStatus

@@ -134,11 +134,12 @@ class Draft:
 
 
 def fit(status: OctoJobStatus) -> OctoJobStatus:
-    """The status in at most 16 KiB: messages of the oldest attempts go first."""
+    """The status in at most 16 KiB: logs of the oldest attempts go first, then their messages."""
     attempts = list(status.attempts)
-    for index, attempt in enumerate(attempts):
-        if len(status.model_dump_json(by_alias=True, exclude_none=True).encode()) <= STATUS_LIMIT_BYTES:
-            break
-        attempts[index] = attempt.model_copy(update={"message": None})
-        status = status.model_copy(update={"attempts": tuple(attempts)})
+    for field in ("log_tail", "message"):
+        for index, attempt in enumerate(attempts):
+            if len(status.model_dump_json(by_alias=True, exclude_none=True).encode()) <= STATUS_LIMIT_BYTES:
+                return status
+            attempts[index] = attempt.model_copy(update={field: None})
+            status = status.model_copy(update={"attempts": tuple(attempts)})
     return status

@@ -12,6 +12,7 @@ from octo_core.domain.model import Model, Time
 
 MAX_ATTEMPTS_KEPT = 20
 MAX_MESSAGE_LENGTH = 512
+MAX_LOG_TAIL_LENGTH = 2048
 
 
 class State(StrEnum):
@@ -118,6 +119,9 @@ class Attempt(Model):
     category: Category | None = None
     reason: str | None = Field(default=None, max_length=256)
     message: str | None = Field(default=None, max_length=MAX_MESSAGE_LENGTH)
+    log_tail: str | None = Field(
+        default=None, max_length=MAX_LOG_TAIL_LENGTH, description="The last lines of the log, if the attempt failed."
+    )
 
 
 class JobRef(Model):

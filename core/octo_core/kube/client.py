@@ -14,7 +14,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from octo_core.domain.errors import ClusterUnavailableError
 from octo_core.kube.errors import error_of
-from octo_core.kube.resources import Resource
+from octo_core.kube.resources import PODS, Resource
 
 Raw = dict[str, Any]
 PatchType = Literal["merge", "json", "apply"]
@@ -168,6 +168,13 @@ class KubeClient:
             body["gracePeriodSeconds"] = grace_period_seconds
         await self._request("DELETE", resource.path(namespace, name), body=body)
 
+    async def pod_log(self, namespace: str, name: str, *, container: str, tail_lines: int, limit_bytes: int) -> str:
+        """The last lines of a container's log. Raises InvalidError if it has none yet, NotFoundError if the pod is
+        gone, ClusterUnavailableError if its node does not answer."""
+        query = {"container": container, "tailLines": str(tail_lines), "limitBytes": str(limit_bytes)}
+        payload = await self._send("GET", PODS.path(namespace, name, "log"), query=query)
+        return payload.decode(errors="replace")
+
     async def ready(self) -> None:
         """Return if the API server answers its version; raise ClusterUnavailableError if not."""
         await self._request("GET", "/version")
@@ -181,6 +188,18 @@ class KubeClient:
         body: Raw | list[Raw] | None = None,
         content_type: str = "application/json",
     ) -> Raw:
+        payload = await self._send(method, path, query=query, body=body, content_type=content_type)
+        return _parsed(payload)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Raw | list[Raw] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         _, url, headers, _, _ = await self._api.param_serialize(
             method, path, header_params=headers, auth_settings=["BearerToken"]
@@ -190,13 +209,17 @@ class KubeClient:
             url = f"{url}?{urlencode(given)}"
         try:
             response = await self._api.call_api(method, url, headers, body, _request_timeout=self._timeout)
-            payload = await response.read()
+            payload: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterUnavailableError(f"the Kubernetes API did not answer: {type(error).__name__}") from error
-        try:
-            answer: Raw = json.loads(payload)
-        except ValueError:
-            answer = {"message": payload[:200].decode(errors="replace")}
         if response.status >= 400:
-            raise error_of(response.status, answer)
-        return answer
+            raise error_of(response.status, _parsed(payload))
+        return payload
+
+
+def _parsed(payload: bytes) -> Raw:
+    try:
+        answer: Raw = json.loads(payload)
+    except ValueError:
+        return {"message": payload[:200].decode(errors="replace")}
+    return answer

@@ -24,6 +24,7 @@ class FakeApi:
         self.lists: list[str] = []
         self.refuse: dict[str, OctoError] = {}
         self.refuse_lists = False
+        self.logs: dict[str, str] = {}
 
     def put(self, resource: Resource, raw: Raw) -> Raw:
         self.version += 1
@@ -47,6 +48,11 @@ class FakeApi:
             key, value = selector.split("=")
             items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) == value]
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
+
+    async def pod_log(self, namespace: str, name: str, **options: Any) -> str:
+        if name not in self.logs:
+            raise NotFoundError(name)
+        return self.logs[name]
 
     async def create(self, resource: Resource, namespace: str | None, body: Raw) -> Raw:
         await self._write("create", resource)
