@@ -1,4 +1,4 @@
-"""Reads of ``jobs`` and ``job_events``: live and archived runs are one collection."""
+"""Reads of ``jobs``: live and archived runs are one collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw
 from octo_core.db.projection import job_values
-from octo_core.db.tables import JobEventRow, JobRow
+from octo_core.db.tables import JobRow
 from octo_core.domain.failure import Category
 from octo_core.domain.status import State
 
@@ -86,27 +86,6 @@ async def page(
         statement = statement.where(tuple_(JobRow.created_at, JobRow.uid) < tuple_(*after))
     rows = await session.execute(statement.order_by(JobRow.created_at.desc(), JobRow.uid.desc()).limit(limit))
     return [JobRecord(*row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """A change of a run; ``seq`` has no gap within it."""
-
-    seq: int
-    type: str
-    at: datetime
-    data: dict[str, Any]
-
-
-async def events(session: AsyncSession, uid: str, *, after: int, limit: int) -> list[JobEvent]:
-    """Events of a run in their order, beginning behind ``after``."""
-    rows = await session.execute(
-        select(JobEventRow.seq, JobEventRow.type, JobEventRow.at, JobEventRow.data)
-        .where(JobEventRow.job_uid == uid, JobEventRow.seq > after)
-        .order_by(JobEventRow.seq)
-        .limit(limit)
-    )
-    return [JobEvent(*row) for row in rows]
 
 
 async def find_keyed(

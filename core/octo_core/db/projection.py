@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw, parse_time
-from octo_core.db.tables import JobEventRow, JobRow
+from octo_core.db import events
+from octo_core.db.events import NewEvent
+from octo_core.db.tables import JobRow
+from octo_core.domain.events import EventType, Seen, job_changes
 from octo_core.domain.status import ConditionType, State
 
 
@@ -75,36 +78,36 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
     )
     before = {row.uid: row for row in rows}
     changes: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
+    told: list[NewEvent] = []
     for values in ordered:
         row = before[values["uid"]]
         if row.resource_version >= values["resource_version"]:
             continue
         last_event = row.last_event
-        if (row.state, row.attempt) != (values["state"], values["attempt"]) or row.resource_version < 0:
+        seen = Seen(row.state, row.attempt) if row.resource_version >= 0 else None
+        for kind in job_changes(seen, Seen(values["state"], values["attempt"])):
             last_event += 1
-            events.append(
-                {
-                    "job_uid": values["uid"],
-                    "seq": last_event,
-                    "type": values["state"],
-                    "at": now,
-                    "data": {"attempt": values["attempt"], "reason": values["reason"]},
-                }
-            )
+            told.append(_event(kind, values, seen, seq=last_event, at=now))
         changes.append({**values, "last_event": last_event, "mirrored_at": now})
         versions[values["uid"]] = values["resource_version"]
     if changes:
         await session.execute(update(JobRow), changes)
-    if events:
-        await session.execute(insert(JobEventRow), events)
+    await events.append(session, told)
     return versions
 
 
 async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime) -> None:
     """Note that these OctoJobs are gone from the cluster; their rows stay."""
     rows = await session.execute(
-        select(JobRow.uid, JobRow.last_event)
+        select(
+            JobRow.uid,
+            JobRow.namespace,
+            JobRow.provider,
+            JobRow.state,
+            JobRow.attempt,
+            JobRow.reason,
+            JobRow.last_event,
+        )
         .where(JobRow.uid.in_(sorted(uids)), JobRow.deleted_at.is_(None))
         .order_by(JobRow.uid)
         .with_for_update()
@@ -115,9 +118,12 @@ async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datet
     await session.execute(
         update(JobRow), [{"uid": row.uid, "deleted_at": now, "last_event": row.last_event + 1} for row in gone]
     )
-    await session.execute(
-        insert(JobEventRow),
-        [{"job_uid": row.uid, "seq": row.last_event + 1, "type": "Deleted", "at": now, "data": {}} for row in gone],
+    await events.append(
+        session,
+        [
+            _event(EventType.JOB_DELETED, row._asdict(), Seen(row.state, row.attempt), seq=row.last_event + 1, at=now)
+            for row in gone
+        ],
     )
 
 
@@ -125,6 +131,32 @@ async def live_uids(session: AsyncSession, namespace: str) -> set[str]:
     """Rows of a namespace whose OctoJob was not seen to be gone; a resync compares them with the cluster."""
     rows = await session.execute(select(JobRow.uid).where(JobRow.namespace == namespace, JobRow.deleted_at.is_(None)))
     return set(rows.scalars())
+
+
+def _event(kind: EventType, values: Mapping[str, Any], before: Seen | None, *, seq: int, at: datetime) -> NewEvent:
+    """An event of a run whose row has, or gets, these values."""
+    status = values.get("status", {})
+    first = kind is EventType.JOB_CREATED
+    data = {
+        "state": State.PENDING.value if first else values["state"],
+        "previousState": before.state if before else None if first else State.PENDING.value,
+        "attempt": 0 if first else values["attempt"],
+        "reason": None if first else values["reason"],
+    }
+    if kind is EventType.JOB_FAILED and "failure" in status:
+        kept = ("category", "reason", "message", "resolution", "retryable")
+        data["failure"] = {name: status["failure"][name] for name in kept if name in status["failure"]}
+    if kind.ends_job and "progress" in status:
+        data["progress"] = status["progress"]
+    return NewEvent(
+        namespace=values["namespace"],
+        type=kind.value,
+        at=at,
+        data=data,
+        provider=values["provider"],
+        job_uid=values["uid"],
+        seq=seq,
+    )
 
 
 def _time(value: str | None) -> datetime | None:

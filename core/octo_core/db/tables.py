@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     DateTime,
     ForeignKey,
     Identity,
@@ -72,7 +73,7 @@ class JobRow(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None] = mapped_column(comment="when the OctoJob was seen to be gone")
-    last_event: Mapped[int] = mapped_column(Integer, comment="highest sequence number in job_events")
+    last_event: Mapped[int] = mapped_column(Integer, comment="highest sequence number of its events")
     mirrored_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -83,16 +84,40 @@ class JobRow(Base):
     )
 
 
-class JobEventRow(Base):
-    """A change of a job that a client may wait for. Sequence numbers have no gap within a job."""
+class EventRow(Base):
+    """Something that happened, mostly to a run. See ``octo_core.db.events`` for how they get their order."""
 
-    __tablename__ = "job_events"
+    __tablename__ = "events"
 
-    job_uid: Mapped[str] = mapped_column(ForeignKey("jobs.uid", ondelete="CASCADE"), primary_key=True)
-    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
-    type: Mapped[str] = mapped_column(comment="the state the job went into, or Deleted")
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    position: Mapped[int | None] = mapped_column(
+        BigInteger, comment="place in the order of all events; given after the commit"
+    )
+    namespace: Mapped[str]
+    type: Mapped[str] = mapped_column(comment="one of octo_core.domain.events")
     at: Mapped[datetime]
+    provider: Mapped[str | None]
+    job_uid: Mapped[str | None] = mapped_column(ForeignKey("jobs.uid", ondelete="CASCADE"))
+    seq: Mapped[int | None] = mapped_column(Integer, comment="counts from 1 without a gap within the run")
     data: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        Index(None, "job_uid", "seq", unique=True),
+        Index(None, "position", unique=True),
+        Index("ix_events_unpositioned", "id", postgresql_where=text("position IS NULL")),
+    )
+
+
+class EventPositionsRow(Base):
+    """One row: the positions between which events can be read. Its lock is what puts them in order."""
+
+    __tablename__ = "event_positions"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, comment="always 1")
+    head: Mapped[int] = mapped_column(BigInteger, comment="the last position given")
+    floor: Mapped[int] = mapped_column(BigInteger, comment="up to here, events are not kept in order any more")
+
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
 
 
 class JobFileRow(Base):

@@ -11,8 +11,10 @@ from sqlalchemy import select
 
 from octo_core.db.projection import live_uids, mark_deleted, project
 from octo_core.db.session import Database
-from octo_core.db.tables import JobEventRow, JobRow
+from octo_core.db.tables import EventRow, JobRow
+from octo_core.domain.status import State
 
+STATES = list(State)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -44,7 +46,7 @@ async def rows(database: Database) -> dict[str, tuple[int, str, int]]:
 async def events(database: Database, uid: str) -> list[tuple[int, str]]:
     async with database.transaction() as session:
         found = await session.execute(
-            select(JobEventRow.seq, JobEventRow.type).where(JobEventRow.job_uid == uid).order_by(JobEventRow.seq)
+            select(EventRow.seq, EventRow.type).where(EventRow.job_uid == uid).order_by(EventRow.seq)
         )
         return [(row.seq, row.type) for row in found]
 
@@ -54,7 +56,7 @@ async def test_an_older_snapshot_never_overwrites_a_newer_one(database: Database
         async with database.transaction() as session:
             await project(session, [octojob("a", version, state)], now=NOW)
     assert await rows(database) == {"a": (30, "Succeeded", 2)}
-    assert await events(database, "a") == [(1, "Pending"), (2, "Succeeded")]
+    assert await events(database, "a") == [(1, "job.created"), (2, "job.succeeded")]
 
 
 async def test_versions_compare_as_numbers(database: Database) -> None:
@@ -67,14 +69,14 @@ async def test_versions_compare_as_numbers(database: Database) -> None:
 async def test_within_one_batch_the_newest_wins(database: Database) -> None:
     async with database.transaction() as session:
         await project(session, [octojob("a", 5, "Running"), octojob("a", 3, "Pending")], now=NOW)
-    assert await rows(database) == {"a": (5, "Running", 1)}
+    assert await rows(database) == {"a": (5, "Running", 2)}
 
 
 async def test_a_new_attempt_is_an_event_though_the_state_is_the_same(database: Database) -> None:
     for version, attempt in ((1, 1), (2, 1), (3, 2)):
         async with database.transaction() as session:
             await project(session, [octojob("a", version, "Running", attempt=attempt)], now=NOW)
-    assert await events(database, "a") == [(1, "Running"), (2, "Running")]
+    assert await events(database, "a") == [(1, "job.created"), (2, "job.running"), (3, "job.running")]
 
 
 async def test_many_writers_in_any_order_neither_deadlock_nor_leave_gaps(database: Database) -> None:
@@ -88,7 +90,7 @@ async def test_many_writers_in_any_order_neither_deadlock_nor_leave_gaps(databas
         for version in versions:
             batch = order.sample(uids, k=len(uids))
             async with database.transaction() as session:
-                await project(session, [octojob(uid, version, f"State{version}") for uid in batch], now=NOW)
+                await project(session, [octojob(uid, version, STATES[version % len(STATES)]) for uid in batch], now=NOW)
 
     await asyncio.gather(*(writer(chooser.randrange(1000)) for _ in range(6)))
     found = await rows(database)
@@ -106,7 +108,7 @@ async def test_a_deleted_job_keeps_its_row(database: Database) -> None:
             await mark_deleted(session, ["a", "unknown"], now=NOW)
     async with database.transaction() as session:
         assert await live_uids(session, "octo") == {"b"}
-    assert await events(database, "a") == [(1, "Running"), (2, "Deleted")]
+    assert await events(database, "a") == [(1, "job.created"), (2, "job.running"), (3, "job.deleted")]
 
 
 async def test_a_nul_character_does_not_stop_the_mirror(database: Database) -> None:
