@@ -15,6 +15,7 @@ from octo_api.audit import AuditLog
 from octo_api.auth.service import AuthService
 from octo_api.background import repeat, until_done
 from octo_api.cursor import CursorCodec
+from octo_api.events.service import EventService
 from octo_api.health import Health
 from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
@@ -108,6 +109,7 @@ def _services(
             new_key=lambda: base64.b32encode(process.random(20)).decode(),
             idempotency_ttl=settings.idempotency_ttl,
         ),
+        events=EventService(database),
         providers=providers,
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)

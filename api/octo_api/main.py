@@ -15,6 +15,7 @@ from octo_api.audit import AuditLog
 from octo_api.auth.credentials import parse_key
 from octo_api.auth.router import AuthRouter
 from octo_api.errors import register_error_handlers
+from octo_api.events.router import EventRouter
 from octo_api.jobs.router import JobRouter
 from octo_api.lifespan import Process, serving
 from octo_api.metrics import Metrics
@@ -71,7 +72,7 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
     )
     register_error_handlers(app)
-    for noun in (AuthRouter(), ProviderRouter(), JobRouter(), ReportRouter(), OpsRouter(metrics)):
+    for noun in (AuthRouter(), ProviderRouter(), JobRouter(), EventRouter(), ReportRouter(), OpsRouter(metrics)):
         app.include_router(noun.router)
 
     described: dict[str, Any] = {}

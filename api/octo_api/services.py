@@ -8,6 +8,7 @@ from datetime import datetime
 
 from octo_api.auth.service import AuthService
 from octo_api.cursor import CursorCodec
+from octo_api.events.service import EventService
 from octo_api.health import Health
 from octo_api.jobs.service import JobService
 from octo_api.providers.service import ProviderService
@@ -24,6 +25,7 @@ class Services:
     """Where a request goes that names no namespace."""
     auth: AuthService
     jobs: JobService
+    events: EventService
     providers: ProviderService
     reports: ReportService
     report_authorizer: ReportAuthorizer

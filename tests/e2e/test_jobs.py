@@ -314,9 +314,9 @@ def test_deleting_a_running_octojob_stops_its_pod_and_keeps_its_history(octo: Re
     assert row["state"] == "Cancelled"
     rest = octo.job(job["id"])
     assert (rest["state"], bool(rest["deletedAt"])) == ("Cancelled", True)
-    sequence = octo.sql(f"SELECT seq, type FROM job_events WHERE job_uid = '{job['id']}' ORDER BY seq")
+    sequence = octo.sql(f"SELECT seq, type FROM events WHERE job_uid = '{job['id']}' ORDER BY seq")
     assert [event["seq"] for event in sequence] == list(range(1, len(sequence) + 1))
-    assert sequence[-1]["type"] == "Deleted"
+    assert sequence[-1]["type"] == "job.deleted"
 
 
 def test_the_controller_cannot_read_secrets_and_the_worker_nothing(octo: Release) -> None:

@@ -12,10 +12,8 @@ from octo_api.context import RequestContext
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
 from octo_api.jobs.schemas import (
     CancelRequest,
-    EventPage,
     FilePage,
     Job,
-    JobEvent,
     JobFile,
     JobOptions,
     JobPage,
@@ -98,7 +96,6 @@ class JobRouter(BaseRouter):
             errors=(404,),
         )
         self.add("GET", "/{uid}/files", self.files, access=Scope.JOBS_READ, action="jobs.files", errors=(404,))
-        self.add("GET", "/{uid}/events", self.events, access=Scope.JOBS_READ, action="jobs.events", errors=(404,))
         self.add(
             "POST",
             "/{uid}:cancel",
@@ -188,19 +185,6 @@ class JobRouter(BaseRouter):
         more = len(rows) > limit
         next_cursor = services.cursors.encode((page[-1]["source_path"], page[-1]["member"]), of=of) if more else None
         return FilePage(items=tuple(JobFile.model_validate(row) for row in page), next_cursor=next_cursor)
-
-    async def events(
-        self,
-        services: ServicesDep,
-        caller: CallerDep,
-        uid: JobIdPath,
-        after: Annotated[int, Query(ge=0, le=2**31 - 1, description="`lastId` of the page before.")] = 0,
-        limit: Limit = 50,
-    ) -> EventPage:
-        """What a run went through, from the first event on."""
-        found = await services.jobs.events(caller, uid, after=after, limit=limit)
-        items = tuple(JobEvent(id=event.seq, type=event.type, at=event.at, data=event.data) for event in found)
-        return EventPage(items=items, last_id=items[-1].id if items else after)
 
     async def cancel_job(
         self,

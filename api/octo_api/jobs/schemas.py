@@ -93,22 +93,6 @@ class FilePage(Model):
     next_cursor: str | None = Field(description="None on the last page.")
 
 
-class JobEvent(Model):
-    """A change of a run."""
-
-    id: int = Field(description="Counts from 1 without a gap within the run.")
-    type: str = Field(description="The state the run went into, or Deleted.")
-    at: Time
-    data: dict[str, Any]
-
-
-class EventPage(Model):
-    """Events of a run in their order."""
-
-    items: tuple[JobEvent, ...]
-    last_id: int = Field(description="To ask on from: the id of the last item, or `after` if there is none.")
-
-
 def job_of(record: JobRecord) -> Job:
     """The representation of a run."""
     status = OctoJobStatus.model_validate(record.status, extra="ignore")

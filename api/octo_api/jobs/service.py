@@ -18,7 +18,7 @@ from octo_api.providers.service import ProviderService
 from octo_core.crd.resources import Raw
 from octo_core.db import files, idempotency, job_reads
 from octo_core.db.idempotency import Claim
-from octo_core.db.job_reads import JobEvent, JobFilter, JobRecord
+from octo_core.db.job_reads import JobFilter, JobRecord
 from octo_core.db.session import Database
 from octo_core.domain.errors import (
     ClusterUnavailableError,
@@ -168,12 +168,6 @@ class JobService:
         await self.get(caller, uid)
         async with self._database.transaction() as session:
             return await files.page(session, uid, outcome=outcome, after=after, limit=limit)
-
-    async def events(self, caller: Caller, uid: str, *, after: int, limit: int) -> list[JobEvent]:
-        """Events of a run in their order. Raises JobNotFoundError."""
-        await self.get(caller, uid)
-        async with self._database.transaction() as session:
-            return await job_reads.events(session, uid, after=after, limit=limit)
 
     async def cancel(self, caller: Caller, uid: str, request: CancelRequest) -> JobRecord:
         """Ask for the end of a run; asking again changes nothing but Graceful to Force.

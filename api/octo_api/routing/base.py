@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.datastructures import Default
 from fastapi.params import Depends as DependsParam
 
 from octo_api.auth.caller import Scope
@@ -58,9 +59,11 @@ class BaseRouter(ABC):
         status: int = 200,
         errors: Iterable[int] = (),
         mutates: bool | None = None,
+        model: Any = None,
     ) -> None:
         """Add a route. It has to say who may call it, and what it is called in the audit log.
 
+        ``model`` describes the answer of an endpoint that returns a finished Response.
         ``errors`` are the statuses it answers besides those that every route of its kind may (401 and 403
         for a guarded one, 408 and 413 for one that takes a body, and 422, 429, 431, 500, 503); what is
         not a GET ``mutates`` and is audited, unless said otherwise.
@@ -70,6 +73,7 @@ class BaseRouter(ABC):
             endpoint,
             methods=[method],
             status_code=status,
+            response_model=Default(None) if model is None else model,
             operation_id=action.replace(".", "_"),
             responses=problem_responses([*errors, *_EVERY, *_common_errors(method, access)]),
             dependencies=_dependencies(access, action, mutates if mutates is not None else method != "GET"),

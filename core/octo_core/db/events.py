@@ -138,9 +138,7 @@ async def bounds(session: AsyncSession) -> Bounds:
     return Bounds(row.floor, row.head)
 
 
-async def page(
-    session: AsyncSession, wanted: EventFilter, *, after: int, limit: int, scan: int = SCAN
-) -> EventPage:
+async def page(session: AsyncSession, wanted: EventFilter, *, after: int, limit: int, scan: int = SCAN) -> EventPage:
     """Events behind position ``after``, at most ``limit``, found among the next ``scan`` positions."""
     # Read first: what is up to it stays as it is.
     head = (await bounds(session)).head

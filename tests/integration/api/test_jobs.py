@@ -333,8 +333,8 @@ async def test_events_come_in_order_without_a_gap(admin: httpx.AsyncClient, kube
     first = (await admin.get(url, params={"limit": 2})).json()
     rest = (await admin.get(url, params={"after": first["lastId"]})).json()
     found = [(event["id"], event["type"]) for event in first["items"] + rest["items"]]
-    assert found == [(1, "Pending"), (2, "Running"), (3, "Succeeded")]
-    assert (await admin.get(url, params={"after": 3})).json() == {"items": [], "lastId": 3}
+    assert found == [(1, "job.created"), (2, "job.running"), (3, "job.succeeded")]
+    assert (await admin.get(url, params={"after": 3})).json() == {"items": [], "lastId": 3, "more": False}
     assert (await admin.get("/v1/jobs/no-such/events")).status_code == 404
 
 

@@ -1,0 +1,1 @@
+"""What happens to runs: pages to read, streams to follow."""
