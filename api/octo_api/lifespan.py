@@ -17,6 +17,7 @@ from octo_api.background import repeat, until_done
 from octo_api.cursor import CursorCodec
 from octo_api.events.service import EventService
 from octo_api.health import Health
+from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
 from octo_api.jobs.sweeper import Sweeper
@@ -89,6 +90,7 @@ def _services(
 ) -> Services:
     settings, clock = process.settings, process.clock
     providers = ProviderService(kube)
+    cursors = CursorCodec(settings.token_signing_key.get_secret_value())
     return Services(
         clock=clock,
         namespace=settings.namespace,
@@ -110,12 +112,13 @@ def _services(
             idempotency_ttl=settings.idempotency_ttl,
         ),
         events=EventService(database),
+        job_lists=JobLists(database, cursors),
         providers=providers,
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)
         ),
         report_authorizer=ReportAuthorizer(kube, clock=clock),
-        cursors=CursorCodec(settings.token_signing_key.get_secret_value()),
+        cursors=cursors,
         health=Health(database, kube, schema=migrate.head(), first_key=first_key),
     )
 

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import Path, Query
 
 MAX_PAGE = 500
+MAX_CURSOR = 32_768
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items on a page.")]
-Cursor = Annotated[str | None, Query(max_length=32_768, description="`nextCursor` of the page before.")]
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="`nextCursor` of the page before.")]
 Namespace = Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 ObjectNameQuery = Annotated[str | None, Query(max_length=253, pattern="^[a-z0-9.-]+$")]
 ObjectNamePath = Annotated[str, Path(max_length=253, pattern="^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]

@@ -10,6 +10,7 @@ from octo_api.auth.service import AuthService
 from octo_api.cursor import CursorCodec
 from octo_api.events.service import EventService
 from octo_api.health import Health
+from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
@@ -26,6 +27,7 @@ class Services:
     auth: AuthService
     jobs: JobService
     events: EventService
+    job_lists: JobLists
     providers: ProviderService
     reports: ReportService
     report_authorizer: ReportAuthorizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -10,23 +9,20 @@ from fastapi import Header, Query, Response
 from octo_api.auth.caller import Caller, Scope
 from octo_api.context import RequestContext
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
+from octo_api.etags import IfNoneMatch, is_known
+from octo_api.jobs.documents import etag_of, job_response, json_response
+from octo_api.jobs.listing import FileQuery, JobQuery
 from octo_api.jobs.schemas import (
     CancelRequest,
     FilePage,
     Job,
-    JobFile,
     JobOptions,
     JobPage,
     JobRequest,
-    job_of,
 )
-from octo_api.paging import Cursor, JobIdPath, Limit, Namespace, ObjectNameQuery
+from octo_api.paging import JobIdPath
 from octo_api.routing.base import BaseRouter
 from octo_api.services import Services
-from octo_core.db.job_reads import JobFilter
-from octo_core.domain.failure import Category
-from octo_core.domain.report import FileOutcome
-from octo_core.domain.status import State
 
 IdempotencyKey = Annotated[
     str | None,
@@ -45,13 +41,12 @@ async def submit_job(
     services: Services,
     context: RequestContext,
     caller: Caller,
-    response: Response,
     *,
     provider: str,
     namespace: str | None,
     request: JobOptions,
     idempotency_key: str | None,
-) -> Job:
+) -> Response:
     """The one way to make a run, for both routes that do."""
     context.namespace = namespace or services.namespace
     created = await services.jobs.create(
@@ -62,10 +57,10 @@ async def submit_job(
         idempotency_key=idempotency_key,
     )
     context.resource = created.record.uid
-    response.headers["Location"] = f"{JobRouter.prefix}/{created.record.uid}"
+    headers = {"Location": f"{JobRouter.prefix}/{created.record.uid}"}
     if created.replayed:
-        response.headers[REPLAYED_HEADER] = "true"
-    return job_of(created.record)
+        headers[REPLAYED_HEADER] = "true"
+    return job_response(created.record, 202, headers)
 
 
 class JobRouter(BaseRouter):
@@ -75,7 +70,7 @@ class JobRouter(BaseRouter):
     tag = "jobs"
 
     def register_routes(self) -> None:
-        self.add("GET", "", self.get_jobs, access=Scope.JOBS_READ, action="jobs.list")
+        self.add("GET", "", self.get_jobs, access=Scope.JOBS_READ, action="jobs.list", model=JobPage)
         self.add(
             "POST",
             "",
@@ -83,9 +78,10 @@ class JobRouter(BaseRouter):
             access=Scope.JOBS_CREATE,
             action="jobs.create",
             status=202,
+            model=Job,
             errors=(404, 409, 413),
         )
-        self.add("GET", "/{uid}", self.get_job, access=Scope.JOBS_READ, action="jobs.get", errors=(404,))
+        self.add("GET", "/{uid}", self.get_job, access=Scope.JOBS_READ, action="jobs.get", errors=(404,), model=Job)
         self.add(
             "DELETE",
             "/{uid}",
@@ -93,9 +89,18 @@ class JobRouter(BaseRouter):
             access=Scope.JOBS_DELETE,
             action="jobs.delete",
             status=202,
+            model=Job,
             errors=(404,),
         )
-        self.add("GET", "/{uid}/files", self.files, access=Scope.JOBS_READ, action="jobs.files", errors=(404,))
+        self.add(
+            "GET",
+            "/{uid}/files",
+            self.files,
+            access=Scope.JOBS_READ,
+            action="jobs.files",
+            errors=(404,),
+            model=FilePage,
+        )
         self.add(
             "POST",
             "/{uid}:cancel",
@@ -103,6 +108,7 @@ class JobRouter(BaseRouter):
             access=Scope.JOBS_CANCEL,
             action="jobs.cancel",
             status=202,
+            model=Job,
             errors=(404, 409, 413),
         )
 
@@ -111,80 +117,39 @@ class JobRouter(BaseRouter):
         services: ServicesDep,
         context: ContextDep,
         caller: CallerDep,
-        response: Response,
         body: JobRequest,
         idempotency_key: IdempotencyKey = None,
-    ) -> Job:
+    ) -> Response:
         """Run a provider once. The answer comes when the run is accepted for good, not when it has ended."""
         return await submit_job(
             services,
             context,
             caller,
-            response,
             provider=body.provider,
             namespace=body.namespace,
             request=body,
             idempotency_key=idempotency_key,
         )
 
-    async def get_jobs(
-        self,
-        services: ServicesDep,
-        caller: CallerDep,
-        namespace: Namespace = None,
-        provider: ObjectNameQuery = None,
-        state: State | None = None,
-        failure_category: Annotated[Category | None, Query(alias="failureCategory")] = None,
-        name: ObjectNameQuery = None,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> JobPage:
-        """List runs, the newest first, live and archived alike."""
-        if namespace is not None:
-            caller.require_namespace(namespace)
-        wanted = JobFilter(
-            namespaces=(namespace,) if namespace is not None else caller.visible_namespaces(),
-            provider=provider,
-            state=state,
-            failure_category=failure_category,
-            name=name,
-        )
-        of = {"list": "jobs", "filter": wanted}
-        after: tuple[datetime, str] | None = None
-        if cursor is not None:
-            created_at, uid = services.cursors.decode(cursor, of=of)
-            after = (datetime.fromisoformat(created_at), uid)
-        # One more than asked for tells whether there is a next page.
-        records = await services.jobs.page(wanted, after=after, limit=limit + 1)
-        page = records[:limit]
-        more = len(records) > limit
-        next_cursor = services.cursors.encode((page[-1].created_at.isoformat(), page[-1].uid), of=of) if more else None
-        return JobPage(items=tuple(map(job_of, page)), next_cursor=next_cursor)
+    async def get_jobs(self, services: ServicesDep, caller: CallerDep, query: Annotated[JobQuery, Query()]) -> Response:
+        """List runs, live and archived alike, the newest first unless `sort` says otherwise."""
+        return json_response(await services.job_lists.runs(caller, query))
 
-    async def get_job(self, services: ServicesDep, caller: CallerDep, uid: JobIdPath) -> Job:
+    async def get_job(
+        self, services: ServicesDep, caller: CallerDep, uid: JobIdPath, if_none_match: IfNoneMatch = None
+    ) -> Response:
         """One run, also when its OctoJob is gone."""
-        return job_of(await services.jobs.get(caller, uid))
+        record = await services.jobs.get(caller, uid)
+        etag = etag_of(record)
+        if is_known(if_none_match, etag):
+            return Response(status_code=304, headers={"ETag": etag})
+        return job_response(record)
 
     async def files(
-        self,
-        services: ServicesDep,
-        caller: CallerDep,
-        uid: JobIdPath,
-        outcome: FileOutcome | None = None,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> FilePage:
+        self, services: ServicesDep, caller: CallerDep, uid: JobIdPath, query: Annotated[FileQuery, Query()]
+    ) -> Response:
         """What became of each file of a run, by path."""
-        of = {"list": "files", "job": uid, "outcome": outcome}
-        after: tuple[str, str] | None = None
-        if cursor is not None:
-            path, member = services.cursors.decode(cursor, of=of)
-            after = (path, member)
-        rows = await services.jobs.files(caller, uid, outcome=outcome, after=after, limit=limit + 1)
-        page = rows[:limit]
-        more = len(rows) > limit
-        next_cursor = services.cursors.encode((page[-1]["source_path"], page[-1]["member"]), of=of) if more else None
-        return FilePage(items=tuple(JobFile.model_validate(row) for row in page), next_cursor=next_cursor)
+        return json_response(await services.job_lists.files(caller, uid, query))
 
     async def cancel_job(
         self,
@@ -193,16 +158,18 @@ class JobRouter(BaseRouter):
         caller: CallerDep,
         uid: JobIdPath,
         body: CancelRequest | None = None,
-    ) -> Job:
+    ) -> Response:
         """Ask for the end of a run. Asking again answers the same; Graceful may be raised to Force."""
         context.resource = uid
         record = await services.jobs.cancel(caller, uid, body or CancelRequest())
         context.namespace = record.namespace
-        return job_of(record)
+        return job_response(record, 202)
 
-    async def delete_job(self, services: ServicesDep, context: ContextDep, caller: CallerDep, uid: JobIdPath) -> Job:
+    async def delete_job(
+        self, services: ServicesDep, context: ContextDep, caller: CallerDep, uid: JobIdPath
+    ) -> Response:
         """Delete the OctoJob, ending it if it runs. Its history stays."""
         context.resource = uid
         record = await services.jobs.delete(caller, uid)
         context.namespace = record.namespace
-        return job_of(record)
+        return job_response(record, 202)

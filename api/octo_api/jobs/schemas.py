@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from octo_core.db.job_reads import JobRecord
 from octo_core.domain.job import CancelMode, JobSelection, RunOptions
 from octo_core.domain.model import Model, Time
 from octo_core.domain.report import FileResult
-from octo_core.domain.status import Attempt, Condition, Failure, ManifestRef, OctoJobStatus, Progress, State
+from octo_core.domain.status import Attempt, Condition, Failure, ManifestRef, Progress, State
 
 DNS_LABEL = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 DNS_SUBDOMAIN = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
@@ -59,6 +58,8 @@ class Job(Model):
     priority: int
     queue_position: int | None
     requested_by: str | None
+    rerun_of: str | None = Field(description="`id` of the run that this one repeats.")
+    schedule: str | None = Field(description="The provider whose schedule made the run.")
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
@@ -73,10 +74,16 @@ class Job(Model):
     spec: dict[str, Any] = Field(description="The spec of the OctoJob, as it was asked for.")
 
 
-class JobPage(Model):
-    """A page of runs, the newest first."""
+class PartialJob(Job):
+    """The fields of a run that were asked for."""
 
-    items: tuple[Job, ...]
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(required=[]))
+
+
+class JobPage(Model):
+    """A page of runs."""
+
+    items: tuple[Job, ...] | tuple[PartialJob, ...]
     next_cursor: str | None = Field(description="None on the last page.")
 
 
@@ -91,32 +98,3 @@ class FilePage(Model):
 
     items: tuple[JobFile, ...]
     next_cursor: str | None = Field(description="None on the last page.")
-
-
-def job_of(record: JobRecord) -> Job:
-    """The representation of a run."""
-    status = OctoJobStatus.model_validate(record.status, extra="ignore")
-    return Job(
-        id=record.uid,
-        namespace=record.namespace,
-        name=record.name,
-        provider=record.provider,
-        state=State(record.state),
-        reason=record.reason,
-        attempt=record.attempt,
-        priority=record.priority,
-        queue_position=status.queue_position,
-        requested_by=record.requested_by,
-        created_at=record.created_at,
-        started_at=record.started_at,
-        finished_at=record.finished_at,
-        next_attempt_at=status.next_attempt_time,
-        deleted_at=record.deleted_at,
-        progress=status.progress,
-        failure=status.failure,
-        attempts=status.attempts,
-        conditions=status.conditions,
-        manifest=status.manifest_ref,
-        labels=record.labels,
-        spec=record.spec,
-    )

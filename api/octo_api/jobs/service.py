@@ -6,19 +6,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from octo_api.auth.caller import Caller
 from octo_api.errors import ContendedError, InvalidStateError, JobNotFoundError, acting_on_cluster
 from octo_api.jobs.manifest import claim_of, options_of
 from octo_api.jobs.schemas import CancelRequest, JobOptions
 from octo_api.jobs.submission import REFUSALS, Submission, require_same_request
+from octo_api.jobs.visible import visible
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
 from octo_core.crd.resources import Raw
-from octo_core.db import files, idempotency, job_reads
+from octo_core.db import idempotency, job_reads
 from octo_core.db.idempotency import Claim
-from octo_core.db.job_reads import JobFilter, JobRecord
+from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
 from octo_core.domain.errors import (
     ClusterUnavailableError,
@@ -28,7 +28,6 @@ from octo_core.domain.errors import (
 )
 from octo_core.domain.job import CancelMode
 from octo_core.domain.model import rfc3339
-from octo_core.domain.report import FileOutcome
 from octo_core.domain.status import State
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS
@@ -145,29 +144,7 @@ class JobService:
     async def get(self, caller: Caller, uid: str) -> JobRecord:
         """A run of a namespace the caller may see. Raises JobNotFoundError."""
         async with self._database.transaction() as session:
-            record = await job_reads.get(session, uid)
-        if record is None or not caller.may_use(record.namespace):
-            raise JobNotFoundError(f"there is no job {uid}")
-        return record
-
-    async def page(self, wanted: JobFilter, *, after: tuple[datetime, str] | None, limit: int) -> list[JobRecord]:
-        """Runs from the newest on."""
-        async with self._database.transaction() as session:
-            return await job_reads.page(session, wanted, after=after, limit=limit)
-
-    async def files(
-        self,
-        caller: Caller,
-        uid: str,
-        *,
-        outcome: FileOutcome | None,
-        after: tuple[str, str] | None,
-        limit: int,
-    ) -> list[dict[str, Any]]:
-        """Files of a run by path. Raises JobNotFoundError."""
-        await self.get(caller, uid)
-        async with self._database.transaction() as session:
-            return await files.page(session, uid, outcome=outcome, after=after, limit=limit)
+            return await visible(session, caller, uid)
 
     async def cancel(self, caller: Caller, uid: str, request: CancelRequest) -> JobRecord:
         """Ask for the end of a run; asking again changes nothing but Graceful to Force.

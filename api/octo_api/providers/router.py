@@ -74,6 +74,7 @@ class ProviderRouter(BaseRouter):
             access=Scope.JOBS_CREATE,
             action="providers.create_job",
             status=202,
+            model=Job,
             errors=(404, 409, 413),
         )
 
@@ -190,18 +191,16 @@ class ProviderRouter(BaseRouter):
         services: ServicesDep,
         context: ContextDep,
         caller: CallerDep,
-        response: Response,
         name: ObjectNamePath,
         body: ProviderJobRequest | None = None,
         idempotency_key: IdempotencyKey = None,
-    ) -> Job:
+    ) -> Response:
         """Run this provider once: the same as `POST /v1/jobs` with its name."""
         request = body or ProviderJobRequest()
         return await submit_job(
             services,
             context,
             caller,
-            response,
             provider=name,
             namespace=request.namespace,
             request=request,

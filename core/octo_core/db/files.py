@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, not_, select, tuple_
+from sqlalchemy import and_, func, not_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.db.tables import JobFileRow
+from octo_core.domain.failure import Category
 from octo_core.domain.report import FileOutcome, FileResult
 
 _COLUMNS = [column for column in JobFileRow.__table__.columns.keys() if column != "job_uid"]  # noqa: SIM118
@@ -49,6 +50,9 @@ async def page(
     job_uid: str,
     *,
     outcome: FileOutcome | None = None,
+    category: Category | None = None,
+    attempt: int | None = None,
+    path_prefix: str | None = None,
     after: tuple[str, str] | None = None,
     limit: int,
 ) -> list[dict[str, Any]]:
@@ -57,6 +61,12 @@ async def page(
     statement = select(*(columns[name] for name in _COLUMNS)).where(JobFileRow.job_uid == job_uid)
     if outcome is not None:
         statement = statement.where(JobFileRow.outcome == outcome.value)
+    if category is not None:
+        statement = statement.where(JobFileRow.category == category.value)
+    if attempt is not None:
+        statement = statement.where(JobFileRow.attempt == attempt)
+    if path_prefix is not None:
+        statement = statement.where(func.starts_with(JobFileRow.source_path, path_prefix))
     if after is not None:
         statement = statement.where(tuple_(JobFileRow.source_path, JobFileRow.member) > tuple_(*after))
     rows = await session.execute(statement.order_by(JobFileRow.source_path, JobFileRow.member).limit(limit))

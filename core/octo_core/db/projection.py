@@ -38,6 +38,7 @@ def job_values(raw: Raw) -> dict[str, Any]:
         "priority": spec.get("priority", 0),
         "requested_by": spec.get("requestedBy"),
         "rerun_of": spec.get("rerunOf", {}).get("uid"),
+        "schedule": spec.get("scheduleRef", {}).get("name"),
         "idempotency_key_hash": spec.get("idempotency", {}).get("keyHash"),
         "labels": meta.get("labels", {}),
         "spec": _storable(spec),

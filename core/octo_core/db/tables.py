@@ -45,6 +45,12 @@ class Base(DeclarativeBase):
     }
 
 
+_FINISHED = text("finished_at IS NOT NULL")
+_FAILED = text("failure_category IS NOT NULL")
+_SCHEDULED = text("schedule IS NOT NULL")
+_RERUN = text("rerun_of IS NOT NULL")
+
+
 class JobRow(Base):
     """The last seen state of an OctoJob, kept when the OctoJob is gone. Only ever moves forward."""
 
@@ -65,6 +71,7 @@ class JobRow(Base):
     priority: Mapped[int] = mapped_column(SmallInteger)
     requested_by: Mapped[str | None]
     rerun_of: Mapped[str | None] = mapped_column(comment="uid of the run this one repeats")
+    schedule: Mapped[str | None] = mapped_column(comment="the provider whose schedule made the run")
     idempotency_key_hash: Mapped[str | None]
     labels: Mapped[dict[str, Any]]
     spec: Mapped[dict[str, Any]]
@@ -77,10 +84,18 @@ class JobRow(Base):
     mirrored_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
+        # Lists are read along one of these from where the last page ended; see job_list for which.
         Index(None, "namespace", "created_at", "uid"),
-        Index(None, "namespace", "provider", "created_at", "uid"),
         Index(None, "namespace", "state", "created_at", "uid"),
-        Index(None, "namespace", "name"),
+        Index(None, "namespace", "provider", "state", "created_at", "uid"),
+        Index(None, "namespace", "requested_by", "created_at", "uid"),
+        Index(None, "namespace", "state", "finished_at", "uid", postgresql_where=_FINISHED),
+        Index(None, "namespace", "provider", "state", "finished_at", "uid", postgresql_where=_FINISHED),
+        Index(None, "namespace", "failure_category", "created_at", "uid", postgresql_where=_FAILED),
+        Index(None, "namespace", "schedule", "created_at", "uid", postgresql_where=_SCHEDULED),
+        Index(None, "rerun_of", "created_at", "uid", postgresql_where=_RERUN),
+        Index(None, "namespace", "name", postgresql_ops={"name": "text_pattern_ops"}),
+        Index(None, "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
 
 

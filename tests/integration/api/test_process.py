@@ -55,7 +55,7 @@ async def server(environment: dict[str, str]) -> AsyncIterator[asyncio.subproces
     """``octo-api``, once it answers."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "octo_api", env=environment)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}") as client:
-        for _ in range(100):
+        for _ in range(1200):
             try:
                 await client.get("/healthz")
                 break
