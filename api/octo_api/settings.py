@@ -34,7 +34,7 @@ class ApiSettings(ClusterSettings, KeySettings):
     )
     sweep_interval_seconds: float = Field(default=10.0, gt=0)
     progress_interval_seconds: float = Field(
-        default=5.0, ge=0, description="Progress is written to an OctoJob at most this often."
+        default=10.0, ge=0, description="Progress is written to an OctoJob at most this often."
     )
 
     @property

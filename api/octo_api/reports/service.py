@@ -23,7 +23,8 @@ _CAPACITY = 10_000
 
 
 class ReportService:
-    """Takes reports of runs. Progress is written at most every so often for each run, the first time at once.
+    """Takes reports of runs. Progress is written at most every so often for each run, the first time after as long:
+    what ends sooner says at its end how far it came.
 
     Workers that share a run may each talk to another replica of the api, so what each said last is kept in Postgres.
     """
@@ -45,19 +46,20 @@ class ReportService:
                 await files.record(session, reporter.job_uid, report.attempt, report.files)
                 if shared:
                     await shards.put(session, reporter.job_uid, report.attempt, report.shard, report.progress, now=now)
-        last = self._written.get(reporter.job_uid)
-        if last is not None and now - last < self._interval:
-            return
+        last = self._written.get(reporter.job_uid, now)
+        due = now - last >= self._interval
         # Before the write, so that reports which arrive meanwhile do not write too.
-        self._written[reporter.job_uid] = now
+        self._written[reporter.job_uid] = now if due else last
         self._written.move_to_end(reporter.job_uid)
         if len(self._written) > _CAPACITY:
             self._written.popitem(last=False)
+        if not due:
+            return
         try:
             await self._write_progress(reporter, report, now)
         except OctoError as error:
             # Progress is a courtesy: a conflict or an absent cluster costs one update, and the next report brings it.
-            self._written.pop(reporter.job_uid, None)
+            self._written[reporter.job_uid] = last
             logger.info("progress not written", extra={"code": error.code, "job_uid": reporter.job_uid})
 
     async def _write_progress(self, reporter: Reporter, report: Report, now: datetime) -> None:

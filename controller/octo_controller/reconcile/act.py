@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from octo_controller.engine.slots import Slots
 from octo_controller.reconcile.announcements import Announcement, announcements
 from octo_controller.reconcile.draft import clip
 from octo_controller.reconcile.logs import with_log_tails
@@ -29,6 +31,7 @@ from octo_controller.reconcile.model import (
     Refusal,
     ReleaseFinalizer,
     SuspendJob,
+    Writing,
 )
 from octo_controller.reconcile.patches import status_patch
 from octo_controller.reconcile.pending import awaited
@@ -50,6 +53,8 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 POD_LIMIT = 500
+COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
+"""Writes of statuses that may wait (``Writing.COURTESY``)."""
 
 
 class ChildRefusedError(Exception):
@@ -79,12 +84,14 @@ class Actor:
         namespace: str,
         pods: PodSettings,
         announce: Callable[[OctoJob, Announcement], None] = lambda job, announcement: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._world = world
         self._namespace = namespace
         self._pods = pods
         self._announce = announce
+        self._slots: Slots[str] = Slots(per_second=COURTESIES_PER_SECOND, burst=COURTESIES_AT_ONCE, clock=clock)
         self.counters = Counters()
 
     async def look(self, look: Look, facts: Facts) -> Facts:
@@ -107,8 +114,9 @@ class Actor:
             pods = await self._with_warnings(pods, child)
         return replace(facts, child=child, pods=pods)
 
-    async def carry_out(self, seen: Observed, plan: Plan) -> None:
-        """Do the actions in order, then write the status if it differs.
+    async def carry_out(self, seen: Observed, plan: Plan) -> float | None:
+        """Do the actions in order, then write the status if it differs and its time has come; the seconds after
+        which the OctoJob is to be visited again.
 
         Raises ChildRefusedError, and whatever the API says; what is left undone is decided anew.
         """
@@ -124,10 +132,10 @@ class Actor:
                     self.counters.unarchived += unarchived
                     rest = tuple(name for name in job.meta.finalizers if name != ARCHIVE_FINALIZER)
                     await self._finalizers(seen, version, rest)
-                    return
+                    return None
                 case DeleteOctoJob():
                     await self._delete(OCTOJOBS, job.meta.name, job.meta.uid)
-                    return
+                    return None
                 case DeleteJob(name, uid):
                     await self._delete(JOBS, name, uid, propagation="Foreground")
                 case DeletePods(names, force):
@@ -141,6 +149,10 @@ class Actor:
                     await self.replace(name, peer_version, by=job.meta.name, at=job.meta.creation_timestamp, mode=mode)
         status = await with_log_tails(self._client, self._namespace, job.status, status)
         patch = status_patch(job.status, status)
+        if patch and plan.writing is not Writing.NOW:
+            wait = self._slots.wait(job.meta.uid) if plan.writing is Writing.COURTESY else plan.requeue_after
+            if wait:
+                return min(wait, plan.requeue_after or wait)
         if patch:
             # Conditional: whatever changed since, a cancel or an end written by another, is decided on first.
             body = {"metadata": {"resourceVersion": version}, "status": patch}
@@ -149,6 +161,7 @@ class Actor:
             self._world.saw(Kind.JOB, raw, own=True)
             for announcement in announcements(job.status, status):
                 self._announce(job, announcement)
+        return plan.requeue_after
 
     async def write_provider(
         self, name: str, version: str, before: OctoProviderStatus, after: OctoProviderStatus

@@ -6,6 +6,7 @@ for, one with an attempt under way, one between attempts, one that has not begun
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
@@ -22,6 +23,7 @@ from octo_controller.reconcile.model import (
     Plan,
     Policy,
     ReleaseFinalizer,
+    Writing,
 )
 from octo_controller.reconcile.verdict import Verdict
 from octo_core.domain.causes import ACTIVE_DEADLINE
@@ -33,6 +35,8 @@ from octo_core.domain.status import Condition, ConditionType, OctoJobStatus, Sta
 
 POSITION_REFRESH_SECONDS = 60.0
 EXACT_POSITIONS = 10
+BRIEF_SECONDS = 3.0
+"""A pod that runs by then is written down as running only."""
 
 
 def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
@@ -52,7 +56,7 @@ def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
     last = status.attempts[-1] if status.attempts else None
     if last is None or last.completion_time is not None:
         # The Job of the next attempt may be there already: made, then the controller died before it said so.
-        unrecorded = _child(seen, (last.number if last else 0) + 1)
+        unrecorded = _unrecorded(seen, (last.number if last else 0) + 1)
         if unrecorded is not None:
             last = begin(draft, unrecorded.attempt, unrecorded, options)
 
@@ -67,15 +71,32 @@ def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
         _retry(draft, last.number + 1, options)
     else:
         _start(draft, options)
-    return look or draft.plan(ending=ending)
+    return look or _paced(draft.plan(ending=ending), seen, now)
 
 
 def _own(seen: Observed) -> tuple[JobView, ...]:
     return tuple(job for job in seen.children if job.owner_uid == seen.job.meta.uid)
 
 
-def _child(seen: Observed, attempt: int) -> JobView | None:
-    return next((job for job in _own(seen) if job.attempt == attempt), None)
+def _unrecorded(seen: Observed, attempt: int) -> JobView | None:
+    """The Job of an attempt that is not written down, also one that is gone already: it is not made again."""
+    newest = (seen.newest,) if seen.newest is not None and seen.newest.owner_uid == seen.job.meta.uid else ()
+    return next((job for job in (*_own(seen), *newest) if job.attempt == attempt), None)
+
+
+def _paced(plan: Plan, seen: Observed, now: datetime) -> Plan:
+    """That an attempt begins is not written at once: most pods run within moments, and then one write says both."""
+    known, status = seen.job.status, plan.status
+    if status.state is not State.STARTING or not status.attempts or status.attempts[-1].reason is not None:
+        return plan
+    if known.attempts and known.attempts[-1].number == status.attempts[-1].number:
+        return plan
+    child = _unrecorded(seen, status.attempts[-1].number)
+    due = (child.created if child else now) + timedelta(seconds=BRIEF_SECONDS)
+    if now >= due:
+        return replace(plan, writing=Writing.COURTESY)
+    wait = max((due - now).total_seconds(), 1.0)
+    return replace(plan, writing=Writing.LATER, requeue_after=min(wait, plan.requeue_after or wait))
 
 
 def _after_end(seen: Observed, now: datetime, policy: Policy) -> Plan:
@@ -92,20 +113,20 @@ def _after_end(seen: Observed, now: datetime, policy: Policy) -> Plan:
         if ARCHIVE_FINALIZER not in meta.finalizers:
             return Plan((), status)
         overdue = max(ended, meta.deletion_timestamp) + timedelta(seconds=policy.archive_fail_open_seconds)
-        if is_archived and seen.mirrored:
+        if seen.mirrored:
             return Plan((ReleaseFinalizer(),), status)
         if now >= overdue:
             return Plan((ReleaseFinalizer(unarchived=not is_archived),), status)
         return Plan((), status, max((overdue - now).total_seconds(), 1.0))
 
-    if not is_archived:
+    if not is_archived and not seen.mirrored:
         return Plan((), status)
     ttl = resolve_options(job.spec, seen.provider.spec if seen.provider else None).ttl
     seconds = ttl.after_success_seconds if status.state is State.SUCCEEDED else ttl.after_failure_seconds
     due = ended + timedelta(seconds=seconds)
     if now >= due:
         return Plan((DeleteOctoJob(),), status)
-    return Plan((), status, max((due - now).total_seconds(), 1.0))
+    return Plan((), status, max((due - now).total_seconds(), 1.0), Writing.COURTESY)
 
 
 def _with_archived(status: OctoJobStatus, now: datetime) -> OctoJobStatus:

@@ -64,11 +64,10 @@ class Reconciler:
                 continue
             self._world.note(seen, plan)
             try:
-                await self._actor.carry_out(seen, plan)
+                return await self._actor.carry_out(seen, plan)
             except ChildRefusedError as refused:
                 facts = replace(facts, refusal=refused.refusal)
                 continue
-            return plan.requeue_after
         return 1.0
 
     async def _provider(self, name: str) -> float | None:

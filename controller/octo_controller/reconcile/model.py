@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from octo_core.crd.resources import OctoJob, OctoProvider
 from octo_core.domain.failure import Category
@@ -182,6 +183,8 @@ class Observed:
     """This very version is committed to Postgres."""
     pods: Pods | None = None
     """Of the current attempt; None while nobody looked."""
+    newest: JobView | None = None
+    """The Job of the latest attempt that was ever seen, even if it is gone by now."""
     absent: bool = False
     """A live read just said that the current attempt's Job is not there."""
     refusal: Refusal | None = None
@@ -259,6 +262,22 @@ class ReleaseFinalizer:
 Action = AddFinalizer | CreateJob | SuspendJob | DeleteJob | DeletePods | CancelPeer | DeleteOctoJob | ReleaseFinalizer
 
 
+class Writing(Enum):
+    """How urgent it is to write a status down. Each write costs the API server several times what it costs Octo.
+
+    Needed for correctness are: that an attempt has ended, which decides whether there is another one; a verdict
+    before the Job that it is about is deleted; a wait for a time, a turn or a retry, since nothing else holds it. An
+    attempt's beginning is not: its Job says the same, by its name, its label and its owner, and is adopted by whoever
+    finds it. Nor is ``Archived``: the mirror knows what it holds, and learns it again after a restart.
+    """
+
+    NOW = "Now"
+    COURTESY = "Courtesy"
+    """It tells people something. With much to do it may come late, or be overtaken by the next change."""
+    LATER = "Later"
+    """Not now: it is likely to be overtaken within moments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do, in order, then what to write down, then when to look again at the latest."""
@@ -266,3 +285,4 @@ class Plan:
     actions: tuple[Action, ...]
     status: OctoJobStatus
     requeue_after: float | None = None
+    writing: Writing = Writing.NOW

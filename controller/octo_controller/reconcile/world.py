@@ -85,6 +85,8 @@ class World:
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
         # Runs that were let go and may not show it in the cluster yet. Rebuilt from Jobs and status by a restart.
         self._admitted: set[str] = set()
+        # The newest Job of each run that was seen: the cluster may lose one before its uid is written down.
+        self._newest: dict[str, JobView] = {}
         self._ledger = Ledger(capacity=capacity)
 
     def saw(self, kind: Kind, raw: Raw, *, own: bool = False) -> None:
@@ -95,6 +97,7 @@ class World:
             if self.children.put(raw):
                 child = self.children.get(name)
                 if child is not None and child.owner_name:
+                    self._keep_newest(child)
                     self._enter(self.jobs.get(child.owner_name))
                     if not own:
                         self._queue.add((Kind.JOB, child.owner_name))
@@ -145,6 +148,7 @@ class World:
             admitted=job.meta.uid in self._admitted or self._has_begun(job),
             mirrored=self._mirror.holds(job.meta.uid, job.meta.resource_version),
             pods=facts.pods if fresh else None,
+            newest=None if over else self._newest.get(job.meta.uid),
             absent=facts.absent,
             refusal=facts.refusal,
         )
@@ -221,8 +225,17 @@ class World:
             if standing.key != before.key:
                 self._wake(standing.key)
 
+    def _keep_newest(self, child: JobView) -> None:
+        owner = self.jobs.get(child.owner_name)
+        if owner is None or owner.meta.uid != child.owner_uid or _over(owner):
+            return
+        known = self._newest.get(child.owner_uid)
+        if known is None or known.attempt <= child.attempt:
+            self._newest[child.owner_uid] = child
+
     def _leave(self, uid: str) -> None:
         self._admitted.discard(uid)
+        self._newest.pop(uid, None)
         before = self._ledger.get(uid)
         self._ledger.remove(uid)
         if before is not None:

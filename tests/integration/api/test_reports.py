@@ -147,13 +147,13 @@ async def test_a_good_token_is_reviewed_once_a_minute(worker: httpx.AsyncClient,
     assert sum(path.endswith("/tokenreviews") for _, path in kube.requests) == 1
 
 
-async def test_progress_is_written_at_most_every_interval(start_api: StartApi, kube: FakeKube) -> None:
+async def test_progress_is_not_written_before_its_interval(start_api: StartApi, kube: FakeKube) -> None:
     add_run(kube)
-    api = await start_api(progress_interval_seconds=60)
+    api = await start_api(progress_interval_seconds=600)
     worker = api.client(None, Authorization="Bearer good")
     for done in (1, 2):
-        await worker.post(f"/v1/reports/{UID}", json=report(done=done))
-    assert kube.objects[f"{JOBS}/run"]["status"]["progress"]["filesDone"] == 1
+        assert (await worker.post(f"/v1/reports/{UID}", json=report(done=done))).status_code == 204
+    assert "progress" not in kube.objects[f"{JOBS}/run"]["status"]
 
 
 @pytest.mark.parametrize("change", [{"state": "Succeeded"}, {"attempt": 2}])

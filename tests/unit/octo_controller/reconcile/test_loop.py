@@ -12,6 +12,7 @@ import pytest
 from octo_controller.engine.queue import RetryLaterError
 from octo_controller.metrics import Metrics
 from octo_controller.reconcile.act import Actor
+from octo_controller.reconcile.decide import BRIEF_SECONDS
 from octo_controller.reconcile.loop import Reconciler
 from octo_controller.reconcile.manifest import PodSettings
 from octo_controller.reconcile.model import REPLACED_BY
@@ -69,8 +70,14 @@ class Rig:
     def __init__(self, *, capacity: int | None = None) -> None:
         self.api, self.queue, self.mirror = FakeApi(), Queue(), Mirror()
         self.world = World(self.queue, self.mirror, capacity=capacity)
-        self.actor = Actor(cast(KubeClient, self.api), self.world, namespace="octo", pods=PodSettings(image="w"))
         self.seconds = 1.0
+        self.actor = Actor(
+            cast(KubeClient, self.api),
+            self.world,
+            namespace="octo",
+            pods=PodSettings(image="w"),
+            clock=lambda: self.seconds,
+        )
         self.metrics = Metrics()
         self.reconciler = Reconciler(self.world, self.actor, policy=POLICY, clock=self.now, metrics=self.metrics)
 
@@ -97,6 +104,12 @@ class Rig:
 
     async def visit(self, name: str) -> float | None:
         return await self.reconciler.visit((Kind.JOB, name))
+
+    async def begin(self, name: str) -> None:
+        """Visit a run, and again once a pod that does not run by then is worth a word."""
+        await self.visit(name)
+        self.seconds += BRIEF_SECONDS
+        await self.visit(name)
 
     def status(self, name: str) -> Raw:
         return cast(Raw, self.api.objects[("octojobs", name)].get("status", {}))
@@ -138,17 +151,81 @@ async def to_its_end(rig: Rig, name: str, exit_code: int = 0) -> None:
     await rig.visit(name)
 
 
-async def test_a_run_costs_five_writes(rig: Rig) -> None:
-    rig.job("run")
+async def test_a_run_costs_six_writes_from_its_job_until_nothing_is_left_of_it(rig: Rig) -> None:
+    rig.job("run", ttl={"afterSuccessSeconds": 60})
     await to_its_end(rig, "run")
     for _ in range(3):
         await rig.visit("run")
-    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 4]
+    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 3]
     status = rig.status("run")
     assert status["state"] == "Succeeded"
     assert status["attempts"][0]["jobUID"] == "uid-run-1"
     assert status["progress"]["summary"] == "3/3"
-    assert rig.actor.counters.writes == 5
+    raw = rig.api.objects[("octojobs", "run")]
+    rig.seconds += 60
+    await rig.visit("run")
+    assert rig.api.writes[4:] == ["delete octojobs"]
+    stamp = {"metadata": {"deletionTimestamp": rfc3339(rig.now())}}
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, merged(raw, stamp)))
+    await rig.visit("run")
+    assert rig.api.writes[5:] == ["patch octojobs"]
+    assert rig.api.objects[("octojobs", "run")]["metadata"]["finalizers"] == []
+    assert rig.actor.counters.writes == 6
+
+
+async def test_a_run_that_is_over_before_anybody_looked_costs_one_status(rig: Rig) -> None:
+    rig.job("run")
+    await rig.visit("run")
+    rig.pod_ended("run-1", 0)
+    rig.child_is("run-1", startTime=rfc3339(at(2)), conditions=[{"type": "Complete", "status": "True"}])
+    await rig.visit("run")
+    assert rig.api.writes == ["create jobs", "patch octojobs/status"]
+    status = rig.status("run")
+    assert (status["state"], status["attempt"], status["jobRef"]["name"]) == ("Succeeded", 1, "run-1")
+    assert status["startTime"] == rfc3339(at(2))
+    assert all(c["reason"] != "Starting" for c in status["conditions"])
+
+
+async def test_that_an_attempt_begins_is_written_once_it_takes_longer_than_moments(rig: Rig) -> None:
+    rig.job("run")
+    assert await rig.visit("run") == 3
+    rig.seconds = 2
+    assert await rig.visit("run") == 1
+    assert (rig.status("run"), rig.api.writes) == ({}, ["create jobs"])
+    rig.seconds = 3
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Starting"
+    assert rig.status("run")["attempts"][0]["jobUID"] == "uid-run-1"
+
+
+async def test_invariant_2_a_job_that_went_before_it_was_written_down_is_lost_and_not_made_again(rig: Rig) -> None:
+    rig.job("run", retryPolicy={"maxAttempts": 1})
+    await rig.visit("run")
+    del rig.api.objects[("jobs", "run-1")]
+    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
+    await rig.visit("run")
+    assert rig.api.writes.count("create jobs") == 1
+    attempt = rig.status("run")["attempts"][0]
+    assert (attempt["reason"], attempt["jobUID"]) == ("JobLost", "uid-run-1")
+
+
+async def test_with_much_to_do_what_only_tells_people_something_is_written_slowly(rig: Rig) -> None:
+    for number in range(60):
+        rig.job(f"r{number}", concurrency={"policy": "Allow"})
+        await rig.visit(f"r{number}")
+    rig.seconds = 4
+    waits = [await rig.visit(f"r{number}") or 0 for number in range(60)]
+    assert rig.api.writes.count("patch octojobs/status") == 20
+    assert max(waits) <= 20.5
+    rig.seconds = 9
+    for number in range(60):
+        await rig.visit(f"r{number}")
+    assert rig.api.writes.count("patch octojobs/status") == 30, "two a second, the first that came first"
+    assert rig.status("r29")["state"] == "Starting"
+    # What counts is written at once all the same.
+    rig.child_is("r59-1", conditions=[{"type": "Failed", "status": "True"}])
+    await rig.visit("r59")
+    assert rig.status("r59")["state"] == "Retrying"
 
 
 async def test_a_run_that_three_workers_share_costs_as_much(rig: Rig) -> None:
@@ -168,7 +245,7 @@ async def test_a_run_that_three_workers_share_costs_as_much(rig: Rig) -> None:
     rig.child_is("run-1", active=0, ready=0, **over)
     for _ in range(3):
         await rig.visit("run")
-    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 4]
+    assert rig.api.writes == ["create jobs", *["patch octojobs/status"] * 3]
     assert rig.api.lists == ["pods batch.kubernetes.io/job-name=run-1"]
     status = rig.status("run")
     assert (status["state"], status["progress"]["summary"]) == ("Succeeded", "6/12")
@@ -218,7 +295,7 @@ async def test_a_status_decided_on_an_older_version_is_not_written(rig: Rig) -> 
     rig.job("run")
     rig.api.put(OCTOJOBS, merged(rig.api.objects[("octojobs", "run")], {"spec": {"cancel": CANCEL}}))
     with pytest.raises(RetryLaterError):
-        await rig.visit("run")
+        await rig.begin("run")
     assert rig.status("run") == {}
     rig.world.saw(Kind.JOB, rig.api.objects[("octojobs", "run")])
     await rig.visit("run")
@@ -231,7 +308,7 @@ async def test_invariant_1_a_job_that_is_there_and_ours_is_adopted(rig: Rig) -> 
     owner = {"controller": True, "name": "run", "uid": "uid-run"}
     meta = {"name": "run-1", "uid": "made-before", "creationTimestamp": rfc3339(at(0)), "ownerReferences": [owner]}
     rig.api.put(JOBS, {"metadata": {**meta, "labels": {LABEL_ATTEMPT: "1"}}})
-    await rig.visit("run")
+    await rig.begin("run")
     assert rig.status("run")["attempts"][0]["jobUID"] == "made-before"
 
 
@@ -266,7 +343,7 @@ async def test_a_passing_failure_is_tried_again_and_nothing_is_doubled(rig: Rig,
     rig.job("run")
     rig.api.refuse["patch octojobs/status"] = error
     with pytest.raises(RetryLaterError):
-        await rig.visit("run")
+        await rig.begin("run")
     rig.api.refuse.clear()
     await rig.visit("run")
     assert rig.status("run")["state"] == "Starting"
@@ -275,7 +352,7 @@ async def test_a_passing_failure_is_tried_again_and_nothing_is_doubled(rig: Rig,
 
 async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) -> None:
     rig.job("run")
-    await rig.visit("run")
+    await rig.begin("run")
     rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")  # the watch lost sight of it, but it is there
     await rig.visit("run")
     assert rig.status("run")["state"] == "Starting"
@@ -290,6 +367,7 @@ async def test_two_of_one_key_visited_at_the_same_time_do_not_both_go(rig: Rig) 
     for name in ("a", "b", "c"):
         rig.job(name)
     await asyncio.gather(*(rig.visit(name) for name in ("c", "b", "a")))
+    await rig.begin("a")
     assert rig.api.writes.count("create jobs") == 1
     assert rig.status("a")["state"] == "Starting"
     assert [rig.status(name).get("queuePosition") for name in ("b", "c")] == [2, 3]
@@ -315,14 +393,14 @@ async def test_the_end_of_a_run_wakes_those_that_wait(rig: Rig) -> None:
     rig.queue.keys.clear()
     await to_its_end(rig, "a")
     assert (Kind.JOB, "b") in rig.queue.keys
-    await rig.visit("b")
+    await rig.begin("b")
     assert rig.status("b")["state"] == "Starting"
     assert "queuePosition" not in rig.status("b")
 
 
 async def test_a_restart_knows_who_is_active(rig: Rig) -> None:
     rig.job("b")
-    await rig.visit("b")
+    await rig.begin("b")
     rig.api.objects[("octojobs", "b")].pop("status")  # killed between the Job and the status
     again = Rig()
     again.api.objects, again.api.version = rig.api.objects, rig.api.version
@@ -332,7 +410,7 @@ async def test_a_restart_knows_who_is_active(rig: Rig) -> None:
     again.job("a")  # first in line by name, but the other is active
     await again.visit("a")
     assert again.status("a")["state"] == "Queued"
-    await again.visit("b")
+    await again.begin("b")
     assert again.status("b")["attempts"][0]["jobUID"] == "uid-b-1"
 
 
@@ -342,7 +420,7 @@ async def test_runs_of_two_providers_that_share_a_key_share_the_slot(rig: Rig) -
     rig.job("b", providerRef={"name": "other"})
     rig.job("c", concurrency={"key": "bank"}, providerRef={"name": "other"})
     for name in ("a", "b", "c"):
-        await rig.visit(name)
+        await rig.begin(name)
     assert [rig.status(name)["state"] for name in ("a", "b", "c")] == ["Starting", "Queued", "Queued"]
 
 
@@ -358,14 +436,14 @@ async def test_the_namespace_has_one_line_of_all_keys() -> None:
     for number in range(6):
         rig.provider(f"p{number}", container={"image": "mine"})
         rig.job(f"r{number}", providerRef={"name": f"p{number}"}, priority=int(number == 5))
-        await rig.visit(f"r{number}")
+        await rig.begin(f"r{number}")
     assert [rig.status(f"r{n}")["state"] for n in range(6)] == ["Starting", "Starting", *["Queued"] * 4]
     assert [rig.status(f"r{n}")["queuePosition"] for n in range(2, 6)] == [1, 2, 3, 1]
     rig.queue.keys.clear()
     await over(rig, "r0")
     assert [name for kind, name in rig.queue.keys if kind is Kind.JOB] == ["r0", "r5", "r2", "r3", "r4"]
     for name in ("r2", "r3", "r5", "r4"):  # in whatever order they are visited
-        await rig.visit(name)
+        await rig.begin(name)
     assert [rig.status(f"r{n}")["state"] for n in range(1, 6)] == ["Starting", *["Queued"] * 3, "Starting"]
 
 
@@ -374,7 +452,7 @@ async def test_a_restart_keeps_the_line_of_the_namespace() -> None:
     for number in range(3):
         rig.provider(f"p{number}", container={"image": "mine"})
         rig.job(f"r{number}", providerRef={"name": f"p{number}"})
-        await rig.visit(f"r{number}")
+        await rig.begin(f"r{number}")
     again = Rig(capacity=1)
     again.api = rig.api
     again.actor._client = cast(KubeClient, rig.api)
@@ -384,7 +462,7 @@ async def test_a_restart_keeps_the_line_of_the_namespace() -> None:
                 again.world.saw(kind, raw)
     await over(again, "r0")
     for name in ("r2", "r1"):
-        await again.visit(name)
+        await again.begin(name)
     assert (again.status("r1")["state"], again.status("r2")["state"]) == ("Starting", "Queued")
 
 
@@ -399,7 +477,7 @@ async def test_replace_cancels_the_active_run_and_follows_it(rig: Rig) -> None:
     del rig.api.objects[("jobs", "a-1")]
     rig.world.gone(Kind.CHILD, "a-1", "uid-a-1")
     await rig.visit("a")
-    await rig.visit("b")
+    await rig.begin("b")
     assert (rig.status("a")["state"], rig.status("b")["state"]) == ("Cancelled", "Starting")
 
 
@@ -411,7 +489,7 @@ async def test_a_run_waits_for_its_provider_and_goes_on_when_it_comes() -> None:
     rig.queue.keys.clear()
     rig.provider()
     assert (Kind.JOB, "run") in rig.queue.keys
-    await rig.visit("run")
+    await rig.begin("run")
     assert rig.status("run")["state"] == "Starting"
 
 
@@ -421,7 +499,7 @@ async def test_postgres_down_holds_back_the_archive_and_nothing_else(rig: Rig) -
     rig.job("b")
     await to_its_end(rig, "a")
     await rig.visit("a")
-    await rig.visit("b")
+    await rig.begin("b")
     assert (rig.status("a")["state"], rig.status("b")["state"]) == ("Succeeded", "Starting")
     archived = [c for c in rig.status("a")["conditions"] if c["type"] == "Archived"]
     assert archived[0]["status"] == "Unknown"

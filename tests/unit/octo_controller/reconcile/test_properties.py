@@ -30,6 +30,7 @@ from octo_controller.reconcile.model import (
     Pods,
     ReleaseFinalizer,
     SuspendJob,
+    Writing,
 )
 from octo_controller.reconcile.patches import status_patch
 from octo_controller.reconcile.world import Facts, Kind, World
@@ -270,7 +271,7 @@ class Machine(RuleBasedStateMachine):
                     if held["metadata"]["resourceVersion"] == version:
                         self.collect(name)
                     return
-        patch = status_patch(seen.job.status, status)
+        patch = status_patch(seen.job.status, status) if plan.writing is not Writing.LATER else {}
         if writes == 0:
             self.restart()
         elif patch and held["metadata"]["resourceVersion"] == version:
