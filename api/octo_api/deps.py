@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -47,6 +48,22 @@ async def authenticate(
 
 
 CallerDep = Annotated[Caller, Depends(authenticate)]
+
+
+def reauthentication(
+    services: ServicesDep,
+    api_key: ApiKeyHeaderDep,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Callable[[], Awaitable[Caller]]:
+    """Checks the credential of this request once more, for an answer that takes hours; raises as ``authenticate``."""
+
+    async def again() -> Caller:
+        return await services.auth.authenticate(api_key=api_key, bearer=bearer.credentials if bearer else None)
+
+    return again
+
+
+ReauthenticateDep = Annotated[Callable[[], Awaitable[Caller]], Depends(reauthentication)]
 
 
 def worker_token(bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_worker)]) -> str:

@@ -74,8 +74,15 @@ class ContendedError(ClusterUnavailableError):
     code = "contended"
 
 
+class TooManyStreamsError(OctoError):
+    """This process holds as many streams as it may, or is about to end; another one may take it."""
+
+    code = "too-many-streams"
+    retryable = True
+
+
 class CursorExpiredError(OctoError):
-    """The list that the cursor leads through has changed too much; it has to be read from the start."""
+    """What lies behind the cursor is not kept any more, or changed too much; it has to be read from the start."""
 
     code = "cursor-expired"
 
@@ -92,6 +99,7 @@ _STATUS: tuple[tuple[type[OctoError], int], ...] = (
     (InvalidError, 422),
     (IdempotencyKeyReusedError, 422),
     (ClusterRefusedError, 503),
+    (TooManyStreamsError, 503),
     (ClusterUnavailableError, 503),
     (DatabaseUnavailableError, 503),
 )

@@ -15,7 +15,9 @@ from octo_api.audit import AuditLog
 from octo_api.auth.service import AuthService
 from octo_api.background import repeat, until_done
 from octo_api.cursor import CursorCodec
+from octo_api.events.feed import Feed, StreamLimits
 from octo_api.events.service import EventService
+from octo_api.events.tailer import Tailer
 from octo_api.health import Health
 from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
@@ -28,11 +30,13 @@ from octo_api.reports.service import ReportService
 from octo_api.services import Services
 from octo_api.settings import ApiSettings
 from octo_core.db import migrate
+from octo_core.db.events_listener import listen
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.kube.client import KubeClient
 
 _FLUSH_SECONDS = 5.0
+_EXPIRE_SECONDS = 300.0
 _KUBE_TIMEOUT_SECONDS = 10.0
 
 
@@ -70,10 +74,14 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             older_than=timedelta(seconds=settings.sweep_after_seconds),
         )
         app.state.services = services
+        tailer = Tailer(database, services.feed, clock=process.clock, kept=settings.event_retention)
 
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
         _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
+        _start(stack, tailer.run())
+        _start(stack, listen(settings, tailer.hint, application_name="octo-api-listen"))
+        _start(stack, repeat("expiry of events", tailer.expire, every=_EXPIRE_SECONDS))
         _start(stack, _put_first_key(settings, services.auth, first_key))
         yield
 
@@ -89,6 +97,8 @@ def _services(
     process: Process, database: Database, kube: KubeClient, submission: Submission, first_key: asyncio.Event
 ) -> Services:
     settings, clock = process.settings, process.clock
+    feed = Feed()
+    process.metrics.event_streams.set_function(lambda: feed.streams)
     providers = ProviderService(kube)
     cursors = CursorCodec(settings.token_signing_key.get_secret_value())
     return Services(
@@ -111,8 +121,10 @@ def _services(
             new_key=lambda: base64.b32encode(process.random(20)).decode(),
             idempotency_ttl=settings.idempotency_ttl,
         ),
-        events=EventService(database),
         job_lists=JobLists(database, cursors),
+        events=EventService(database, feed),
+        feed=feed,
+        stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
         providers=providers,
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 
 class Metrics:
@@ -34,6 +34,7 @@ class Metrics:
             "Claims that a crash left behind and the sweeper finished or took back.",
             registry=self.registry,
         )
+        self.event_streams = Gauge("octo_api_event_streams", "Streams of events that are open.", registry=self.registry)
         self.audit_dropped = Counter(
             "octo_audit_dropped_total",
             "Audit rows that could not be written; they stand in the log.",

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from octo_api.auth.service import AuthService
 from octo_api.cursor import CursorCodec
+from octo_api.events.feed import Feed, StreamLimits
 from octo_api.events.service import EventService
 from octo_api.health import Health
 from octo_api.jobs.listing import JobLists
@@ -28,6 +29,8 @@ class Services:
     jobs: JobService
     events: EventService
     job_lists: JobLists
+    feed: Feed
+    stream_limits: StreamLimits
     providers: ProviderService
     reports: ReportService
     report_authorizer: ReportAuthorizer

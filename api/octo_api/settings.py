@@ -33,6 +33,13 @@ class ApiSettings(ClusterSettings, KeySettings):
         default=30.0, gt=0, description="Age at which a claim without an OctoJob counts as left behind by a crash."
     )
     sweep_interval_seconds: float = Field(default=10.0, gt=0)
+    event_retention_seconds: int = Field(
+        default=7 * 86_400, ge=3600, description="How far back `/v1/events` can be read and resumed."
+    )
+    event_heartbeat_seconds: float = Field(
+        default=15.0, gt=0, le=25, description="A quiet stream says so, and checks its credential, this often."
+    )
+    max_event_streams: int = Field(default=4000, ge=0, description="Streams of events that one process holds.")
     progress_interval_seconds: float = Field(
         default=10.0, ge=0, description="Progress is written to an OctoJob at most this often."
     )
@@ -41,6 +48,11 @@ class ApiSettings(ClusterSettings, KeySettings):
     def token_ttl(self) -> timedelta:
         """Life of a token from login."""
         return timedelta(seconds=self.token_ttl_seconds)
+
+    @property
+    def event_retention(self) -> timedelta:
+        """How far back the order of events is kept."""
+        return timedelta(seconds=self.event_retention_seconds)
 
     @property
     def idempotency_ttl(self) -> timedelta:

@@ -60,10 +60,12 @@ class BaseRouter(ABC):
         errors: Iterable[int] = (),
         mutates: bool | None = None,
         model: Any = None,
+        answers: Responses | None = None,
     ) -> None:
         """Add a route. It has to say who may call it, and what it is called in the audit log.
 
-        ``model`` describes the answer of an endpoint that returns a finished Response.
+        ``model`` describes the answer of an endpoint that returns a finished Response, and ``answers`` what else
+        it may answer, by status, as OpenAPI has it.
         ``errors`` are the statuses it answers besides those that every route of its kind may (401 and 403
         for a guarded one, 408 and 413 for one that takes a body, and 422, 429, 431, 500, 503); what is
         not a GET ``mutates`` and is audited, unless said otherwise.
@@ -75,7 +77,7 @@ class BaseRouter(ABC):
             status_code=status,
             response_model=Default(None) if model is None else model,
             operation_id=action.replace(".", "_"),
-            responses=problem_responses([*errors, *_EVERY, *_common_errors(method, access)]),
+            responses={**problem_responses([*errors, *_EVERY, *_common_errors(method, access)]), **(answers or {})},
             dependencies=_dependencies(access, action, mutates if mutates is not None else method != "GET"),
         )
 
