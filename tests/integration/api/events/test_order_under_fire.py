@@ -24,7 +24,7 @@ from tests.integration.db.test_projection import octojob
 from tests.support.sse import event_source
 
 CLIENTS = int(os.environ.get("OCTO_SSE_CLIENTS", "100"))
-JOBS = int(os.environ.get("OCTO_SSE_JOBS", "24"))
+JOBS = int(os.environ.get("OCTO_SSE_JOBS", "12"))
 WRITERS = 4
 PATIENCE = 240.0
 
@@ -108,7 +108,7 @@ async def test_each_event_once_in_order(start_process: StartProcess, keys: Keys,
             written = [tuple(row) for row in await session.execute(select(EventRow.job_uid, EventRow.seq))]
         end.set_result(len(written))
 
-    by_run: dict[str, int] = defaultdict(int)
+    by_run: defaultdict[object, int] = defaultdict(int)
     for uid, _ in written:
         by_run[uid] += 1
     views = [follower.seen for follower in followers[1::2]]
