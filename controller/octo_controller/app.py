@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
 from octo_controller.announcer import Announcer
 from octo_controller.engine.queue import WorkQueue
-from octo_controller.engine.resync import Listing, Resync
 from octo_controller.health import Check, HealthServer, LoopLag, health_app
+from octo_controller.intake import Intake
+from octo_controller.leadership import Leadership, lease_of
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
 from octo_controller.mirror.writer import DatabaseWriter
@@ -25,39 +27,46 @@ from octo_controller.reconcile.world import Key, Kind, World
 from octo_controller.settings import ControllerSettings
 from octo_controller.watch.door import Door
 from octo_core.db.session import Database
-from octo_core.domain.errors import OctoError
-from octo_core.domain.names import LABEL_JOB_UID
 from octo_core.domain.status import ConditionStatus, ConditionType, State
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, Resource
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 5.0
-SWEEP_RETRY_SECONDS = 30.0
 LAG_LIMIT_SECONDS = 10.0
 
 
 class Controller:
-    """One process that serves one namespace."""
+    """One process that serves one namespace, as its leader or as a standby."""
 
-    def __init__(self, settings: ControllerSettings, client: KubeClient, database: Database) -> None:
+    def __init__(
+        self, settings: ControllerSettings, client: KubeClient, database: Database, leadership: Leadership
+    ) -> None:
         self._settings = settings
-        self._client = client
+        self._leadership = leadership
         self._stopped = asyncio.Event()
         self._failed = False
-        self._synced = False
-        self._heard_at = 0.0
-        self._lag = LoopLag()
+        self._ready = False
+        self._leading = False
+        self._lag = LoopLag(beat=leadership.beat)
         self.metrics = Metrics()
         self.queue: WorkQueue[Key] = WorkQueue()
         self.projector = Projector(
-            DatabaseWriter(database, namespace=settings.namespace, clock=_now),
+            DatabaseWriter(database, namespace=settings.namespace, clock=_now, fence=leadership.fence),
             committed=self._committed,
             skipped=self.metrics.skipped_rows.inc,
         )
-        self.world = World(self.queue, self.projector, capacity=settings.max_active_runs or None)
+        self.projector.accepting = False
+        self.world = World(
+            self.queue,
+            self.projector,
+            capacity=settings.max_active_runs or None,
+            wrote=lambda kind, raw: self.intake.wrote(kind, raw),
+        )
+        self.intake = Intake(client, self.world, self.projector, namespace=settings.namespace, metrics=self.metrics)
+        self._door = Door(
+            self.intake.event, namespace=settings.namespace, kubeconfig=settings.kubeconfig, on_exit=self._fail
+        )
         self._announcer = Announcer(client, namespace=settings.namespace, clock=_now)
         self._actor = Actor(
             client,
@@ -82,139 +91,86 @@ class Controller:
             clock=_now,
             metrics=self.metrics,
         )
-        self._resyncs = (
-            Resync(
-                self.world.providers,
-                listing=lambda: self._list(OCTOPROVIDERS),
-                seen=lambda raw: self.world.saw(Kind.PROVIDER, raw),
-                gone=lambda name, uid: self.world.gone(Kind.PROVIDER, name, uid),
-            ),
-            Resync(
-                self.world.children,
-                listing=lambda: self._list(JOBS, label_selector=LABEL_JOB_UID),
-                seen=lambda raw: self.world.saw(Kind.CHILD, raw),
-                gone=lambda name, uid: self.world.gone(Kind.CHILD, name, uid),
-            ),
-        )
-        self._job_resync = Resync(
-            self.world.jobs,
-            listing=lambda: self._list(OCTOJOBS),
-            seen=lambda raw: self.world.saw(Kind.JOB, raw),
-            gone=lambda name, uid: self.world.gone(Kind.JOB, name, uid),
-        )
         self._watch_metrics()
 
     async def run(self) -> bool:
         """Serve until ``stop``; False if it ended because a part of it did."""
         settings = self._settings
         app = health_app(self.metrics, live=self._live_checks(), ready=self._ready_checks())
-        loop = asyncio.get_running_loop()
-        self._heard_at = loop.time()
+        self.intake.begin()
+        lag = asyncio.create_task(self._lag.run(), name="loop lag")
+        lag.add_done_callback(self._part_ended)
+        self._leadership.watch()
         async with HealthServer(app, host=settings.health_host, port=settings.health_port) as health:
             logger.info("serving namespace %s, health on port %d", settings.namespace, health.port)
-            background = [
-                asyncio.create_task(self._lag.run(), name="loop lag"),
-                asyncio.create_task(self.projector.run(), name="mirror"),
-                asyncio.create_task(self._announcer.run(), name="announcer"),
-            ]
-            door = Door(self._event, namespace=settings.namespace, kubeconfig=settings.kubeconfig, on_exit=self._fail)
+            work: list[asyncio.Task[None]] = []
             try:
-                swept = await self._first_sync()
-                if not self._stopped.is_set():
-                    door.open()
-                    self.queue.start(self._reconciler.visit, workers=settings.reconcile_workers)
-                    background.append(asyncio.create_task(self._resync_forever(swept), name="resync"))
-                for task in background:
-                    task.add_done_callback(self._part_ended)
+                if await self._before_the_stop(self._stand_by()):
+                    await self._before_the_stop(self._take_over(work))
                 await self._stopped.wait()
             finally:
-                await self._drain(door, background)
+                await self._drain(work)
+                await self._leadership.leave()
+                lag.remove_done_callback(self._part_ended)
+                lag.cancel()
+                await asyncio.gather(lag, return_exceptions=True)
         return not self._failed
 
     def stop(self) -> None:
         """Ask for a clean stop."""
         self._stopped.set()
 
-    async def _drain(self, door: Door, background: list[asyncio.Task[None]]) -> None:
+    async def _stand_by(self) -> None:
+        """Return once this process leads; until then it knows what there is, and is ready to."""
+        if await self._leadership.try_lead():
+            return
+        await self.intake.first_sync()
+        self._door.open()
+        self._ready = True
+        await self._leadership.lead()
+
+    async def _take_over(self, work: list[asyncio.Task[None]]) -> None:
+        """Begin to act: with a list that has in it whatever the leader before this one wrote."""
+        self.projector.accepting = True
+        swept = await self.intake.first_sync()
+        self._door.open()
+        self._leading = self._ready = True
+        self.queue.start(self._reconciler.visit, workers=self._settings.reconcile_workers)
+        syncing = self.intake.keep_synced(self._settings.resync_interval_seconds, swept=swept)
+        work += [
+            asyncio.create_task(self.projector.run(), name="mirror"),
+            asyncio.create_task(syncing, name="resync"),
+            asyncio.create_task(self._announcer.run(), name="announcer"),
+        ]
+        for task in work:
+            task.add_done_callback(self._part_ended)
+
+    async def _before_the_stop(self, step: Coroutine[Any, Any, None]) -> bool:
+        """Do a step; False if the stop came first, and then the step was cut off."""
+        task = asyncio.create_task(step)
+        stop = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            task.cancel()
+            await asyncio.gather(stop, task, return_exceptions=True)
+        if not task.cancelled():
+            task.result()
+        return not self._stopped.is_set()
+
+    async def _drain(self, work: list[asyncio.Task[None]]) -> None:
         """Stop intake, end the work under way, write what the mirror holds."""
         logger.info("stopping")
-        await door.close()
+        await self._door.close()
         if not await self.queue.close(timeout=self._settings.drain_seconds):
             logger.warning("work was cut off; it is taken up at the next start")
-        for task in background:
+        for task in work:
             task.remove_done_callback(self._part_ended)
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*work, return_exceptions=True)
         if not await self.projector.drain(timeout=self._settings.drain_seconds / 2):
             logger.warning("%d changes are not mirrored; the next start does it", self.projector.pending)
-
-    def _event(self, kind: str, raw: Raw, gone: bool) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
-        self.metrics.events.labels(kind).inc()
-        if gone:
-            # Its last version first: what the finalizer let go is the final word on the run.
-            if kind == Kind.JOB:
-                self.world.saw(Kind.JOB, raw)
-            self.world.gone(Kind(kind), raw["metadata"]["name"], raw["metadata"]["uid"])
-        else:
-            self.world.saw(Kind(kind), raw)
-
-    async def _list(self, resource: Resource, *, label_selector: str = "") -> Listing:
-        items: list[Raw] = []
-        token, version = "", 0
-        while True:
-            page = await self._client.list_page(
-                resource, self._settings.namespace, label_selector=label_selector, continue_token=token
-            )
-            items.extend(page["items"])
-            version = version or int(page["metadata"]["resourceVersion"])
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return Listing(items, version)
-
-    async def _first_sync(self) -> bool:
-        """List everything before anything is decided; the answer of ``_resync``."""
-        while not self._stopped.is_set():
-            try:
-                swept = await self._resync()
-            except OctoError as error:
-                logger.warning("the first list failed: %s", error.detail)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopped.wait(), RETRY_SECONDS)
-                continue
-            self._synced = True
-            return swept
-        return False
-
-    async def _resync(self) -> bool:
-        """List all kinds, and mark the rows whose OctoJob is gone; False if Postgres was away for that."""
-        try:
-            # Read before the list: a row that comes later is not taken for one without an OctoJob.
-            rows = await self.projector.live()
-            for resync in self._resyncs:
-                await resync.run()
-            listing = await self._job_resync.run()
-        except OctoError:
-            self.metrics.resyncs.labels("failed").inc()
-            raise
-        self.metrics.resyncs.labels("ok").inc()
-        self._heard_at = asyncio.get_running_loop().time()
-        for raw in listing.items:
-            self.projector.offer(raw)
-        self.world.visit_all()
-        for uid in (rows or set()) - {raw["metadata"]["uid"] for raw in listing.items}:
-            self.projector.gone(uid)
-        return rows is not None
-
-    async def _resync_forever(self, swept: bool) -> None:
-        interval = self._settings.resync_interval_seconds
-        while True:
-            await asyncio.sleep(interval if swept else min(interval, SWEEP_RETRY_SECONDS))
-            try:
-                swept = await self._resync()
-            except OctoError as error:
-                logger.warning("a resync failed: %s", error.detail)
-                swept = False
 
     def _committed(self, raw: Raw) -> None:
         """A version is in Postgres: if it is the last word on a run, the run can be archived or let go."""
@@ -237,44 +193,44 @@ class Controller:
             logger.critical("%s has ended", task.get_name(), exc_info=task.exception())
             self._fail()
 
-    def _silence(self) -> float:
-        return asyncio.get_running_loop().time() - self._heard_at
-
     def _live_checks(self) -> dict[str, Check]:
-        settings = self._settings
+        settings, intake = self._settings, self.intake
 
         def watch() -> str | None:
-            return (
-                f"nothing heard for {self._silence():.0f} s"
-                if self._silence() > settings.watch_silence_seconds
-                else None
-            )
+            if intake.silence() > settings.watch_silence_seconds:
+                return f"nothing heard for {intake.silence():.0f} s"
+            if intake.behind() > settings.watch_behind_seconds:
+                return f"silent about a change of {intake.behind():.0f} s ago"
+            return None
 
         def queue() -> str | None:
             age = self.queue.oldest_age()
-            return f"a key waits for {age:.0f} s" if self._synced and age > settings.queue_stuck_seconds else None
+            return f"a key waits for {age:.0f} s" if self._leading and age > settings.queue_stuck_seconds else None
 
         def loop() -> str | None:
             return f"late by {self._lag.seconds:.1f} s" if self._lag.seconds > LAG_LIMIT_SECONDS else None
 
-        return {"watch": watch, "queue": queue, "loop": loop}
+        return {"watch": watch, "queue": queue, "loop": loop, "lease": self._leadership.unwell}
 
     def _ready_checks(self) -> dict[str, Check]:
         return {
-            "sync": lambda: None if self._synced else "the first list is not complete",
+            "sync": lambda: None if self._ready else "the first list is not complete",
             "stop": lambda: "stopping" if self._stopped.is_set() else None,
         }
 
     def _watch_metrics(self) -> None:
-        watch, projector = self.metrics.watch, self.projector
+        watch, projector, lease = self.metrics.watch, self.projector, self._leadership.lease
         watch("queue_depth", "Keys that wait for a worker.", lambda: self.queue.depth)
         watch("queue_oldest_seconds", "Age of the oldest key at hand.", self.queue.oldest_age)
         watch("queue_retries", "Visits that failed so far.", lambda: self.queue.retries)
         watch("mirror_pending", "Changes not yet in Postgres.", lambda: projector.pending)
         watch("mirror_lag_seconds", "Age of the oldest change not yet in Postgres.", projector.lag)
         watch("mirror_up", "Whether the last write to Postgres went through.", lambda: float(projector.available))
-        watch("watch_age_seconds", "Since the last event or full list.", self._silence)
+        watch("watch_age_seconds", "Since the last event or full list.", self.intake.silence)
+        watch("watch_behind_seconds", "Since the oldest known change that a watch has not told of.", self.intake.behind)
         watch("loop_lag_seconds", "How late the event loop is.", lambda: self._lag.seconds)
+        watch("leader", "Whether this process holds its Lease.", lambda: float(lease.held))
+        watch("lease_transitions", "How often the Lease has changed hands.", lambda: lease.transitions)
         watch("api_writes", "Writes to the Kubernetes API so far.", lambda: self._actor.counters.writes)
         watch(
             "finalizer_fail_open",
@@ -302,16 +258,32 @@ async def controller(settings: ControllerSettings) -> AsyncIterator[Controller]:
     """A controller with its connections, which are closed at the end."""
     database = Database(settings, application_name="octo-controller")
     try:
-        async with await KubeClient.connect(settings.kubeconfig) as client:
-            yield Controller(settings, client, database)
+        # Connections of its own, so that a renewal never waits behind other requests.
+        async with await KubeClient.connect(settings.kubeconfig) as lease_client:
+            leadership = Leadership(lease_of(settings, lease_client), blocked_after=settings.loop_blocked_seconds)
+            async with await KubeClient.connect(settings.kubeconfig, fence=leadership.fence) as client:
+                yield Controller(settings, client, database, leadership)
     finally:
         await database.close()
 
 
 async def serve(settings: ControllerSettings) -> bool:
-    """Run one until SIGTERM or SIGINT; False if it ended by a failure."""
+    """Run one until SIGTERM or SIGINT; False if it ended by a failure. A second signal ends the process at once."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stop: Callable[[], None] = told.set
+
+    def on_signal(number: int) -> None:
+        if told.is_set():
+            logger.warning("told to stop twice: ending at once")
+            os._exit(128 + number)
+        told.set()
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
     async with controller(settings) as running:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, running.stop)
+        stop = running.stop
+        if told.is_set():
+            return True
         return await running.run()

@@ -18,10 +18,11 @@ Check = Callable[[], str | None]
 
 
 class LoopLag:
-    """How late the event loop runs its timers."""
+    """How late the event loop runs its timers. ``beat`` is called each time that it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         self.seconds = 0.0
+        self._beat = beat
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -30,6 +31,7 @@ class LoopLag:
             due = loop.time() + LAG_INTERVAL
             await asyncio.sleep(LAG_INTERVAL)
             self.seconds = max(0.0, loop.time() - due)
+            self._beat()
 
 
 def health_app(metrics: Metrics, *, live: dict[str, Check], ready: dict[str, Check]) -> web.Application:

@@ -38,4 +38,21 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
         default=1500.0, gt=0, description="Without any event or successful resync until /livez fails."
     )
     queue_stuck_seconds: float = Field(default=300.0, gt=0, description="Age of the oldest key until /livez fails.")
+    watch_behind_seconds: float = Field(
+        default=240.0, gt=0, description="That a watch may keep a known change to itself until /livez fails."
+    )
+    identity: str = Field(
+        default="",
+        max_length=512,
+        description="Holder of the Lease: unique to the pod. Empty makes one of the host's name and a random id.",
+    )
+    lease_name: str = Field(default="octo-controller", description="Those with the same one are replicas.")
+    lease_duration_seconds: float = Field(
+        default=15.0, ge=1, description="Without a sign of life until a standby takes over."
+    )
+    lease_renew_seconds: float = Field(
+        default=10.0, gt=0, description="Without a renewal until the leader ends; well below the duration."
+    )
+    lease_retry_seconds: float = Field(default=2.0, gt=0, description="Between attempts to renew or to take over.")
+    loop_blocked_seconds: int = Field(default=60, ge=5, description="Until a process with a blocked loop is ended.")
     drain_seconds: float = Field(default=20.0, ge=0, description="For work under way, at a clean stop.")

@@ -70,7 +70,8 @@ class WorkQueue(Generic[K]):
         self._timers[key] = loop.call_later(delay, self._due, key)
 
     def forget(self, key: K) -> None:
-        """Drop the planned visit and the failure count of a key that is gone for good."""
+        """Drop all visits to come and the failure count of a key that is gone for good."""
+        self._ready.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -124,6 +125,8 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         while True:
             await self._tickets.acquire()
+            if not self._ready:  # forgotten meanwhile
+                continue
             key, _ = self._ready.popitem(last=False)
             self._processing[key] = loop.time()
             try:

@@ -50,9 +50,13 @@ class Projector:
         self._held: dict[str, int] = {}
         self._work = asyncio.Event()
         self._failures = 0
+        self.accepting = True
+        """Whether anything is kept. A standby has nothing to write: who takes over offers all that it lists."""
 
     def offer(self, raw: Raw) -> None:
         """Have this version written, unless a newer one is on its way or there already."""
+        if not self.accepting:
+            return
         uid, version = raw["metadata"]["uid"], _version(raw)
         known = self._pending.get(uid)
         if version <= self._held.get(uid, -1) or (known is not None and version <= _version(known[0])):
@@ -65,6 +69,8 @@ class Projector:
     def gone(self, uid: str) -> None:
         """Have the row marked: its OctoJob is gone from the cluster."""
         self._held.pop(uid, None)
+        if not self.accepting:
+            return
         self._deleted.setdefault(uid, asyncio.get_running_loop().time())
         self._work.set()
 

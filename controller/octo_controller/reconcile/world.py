@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,11 +76,20 @@ class Facts:
 
 class World:
     """Three caches and the ledger of turns. All methods are synchronous: what they read together
-    belongs together. ``capacity`` is how many runs may be active in the namespace."""
+    belongs together. ``capacity`` is how many runs may be active in the namespace; ``wrote`` is called with
+    what a write of ours was answered."""
 
-    def __init__(self, queue: Queue, mirror: Mirror, *, capacity: int | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        mirror: Mirror,
+        *,
+        capacity: int | None = None,
+        wrote: Callable[[Kind, Raw], None] = lambda kind, raw: None,
+    ) -> None:
         self._queue = queue
         self._mirror = mirror
+        self._wrote = wrote
         self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
         self.providers: Cache[Provider] = Cache(_provider)
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
@@ -93,6 +103,8 @@ class World:
         """Take in an object that was listed, watched, or (``own``) answered to a write of ours, after
         which its own key needs no visit."""
         name = name_of(raw)
+        if own:
+            self._wrote(kind, raw)
         if kind is Kind.CHILD:
             if self.children.put(raw):
                 child = self.children.get(name)

@@ -36,7 +36,9 @@ class Door:
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Start to watch. ``on_exit`` is called in this loop if kopf ends without being told to."""
+        """Start to watch, unless it does. ``on_exit`` is called in this loop if kopf ends without being told to."""
+        if self._thread is not None:
+            return
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, args=(loop,), name="kopf", daemon=True)
         self._thread.start()

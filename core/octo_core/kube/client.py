@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
@@ -31,15 +31,21 @@ class KubeClient:
     """Raw objects in, raw objects out; every call has a timeout.
 
     Raises ``ClusterUnavailableError`` when there is no answer, or one that asks to try again, and else
-    the error of ``kube.errors`` that fits the answer.
+    the error of ``kube.errors`` that fits the answer. ``fence`` is called right before each write is sent; what it
+    raises comes through, and the write is not sent.
     """
 
-    def __init__(self, configuration: Configuration, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, configuration: Configuration, *, timeout: float = 30.0, fence: Callable[[], None] = lambda: None
+    ) -> None:
         self._api = ApiClient(configuration)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._fence = fence
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, *, timeout: float = 30.0) -> Self:
+    async def connect(
+        cls, kubeconfig: str | None = None, *, timeout: float = 30.0, fence: Callable[[], None] = lambda: None
+    ) -> Self:
         """A client for the cluster of ``kubeconfig`` (a path), else of the pod it runs in, else of the
         user's default kubeconfig. Raises ClusterUnavailableError when none of them can be read."""
         configuration = Configuration()
@@ -54,7 +60,7 @@ class KubeClient:
                 await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
             raise ClusterUnavailableError(f"no usable Kubernetes configuration: {error}") from error
-        return cls(configuration, timeout=timeout)
+        return cls(configuration, timeout=timeout, fence=fence)
 
     async def __aenter__(self) -> Self:
         return self
@@ -207,6 +213,8 @@ class KubeClient:
         given = {key: value for key, value in (query or {}).items() if value}
         if given:
             url = f"{url}?{urlencode(given)}"
+        if method != "GET":
+            self._fence()
         try:
             response = await self._api.call_api(method, url, headers, body, _request_timeout=self._timeout)
             payload: bytes = await response.read()

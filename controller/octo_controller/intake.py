@@ -1,0 +1,157 @@
+"""What is heard and what is listed reaches the world, and with it the queue and the mirror."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from octo_controller.engine.cache import Cache, version_of
+from octo_controller.engine.follow import Follower
+from octo_controller.engine.resync import Listing, Resync
+from octo_controller.metrics import Metrics
+from octo_controller.mirror.projector import Projector
+from octo_controller.reconcile.world import Kind, World
+from octo_core.domain.errors import OctoError
+from octo_core.domain.names import LABEL_JOB_UID
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, Resource
+
+Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+SWEEP_RETRY_SECONDS = 30.0
+LISTED_WHEN_BEHIND_SECONDS = 60.0
+"""After that long, what a watch keeps to itself is listed. Longer than kopf takes to notice a dead stream."""
+
+_RESOURCES = {Kind.PROVIDER: (OCTOPROVIDERS, ""), Kind.CHILD: (JOBS, LABEL_JOB_UID), Kind.JOB: (OCTOJOBS, "")}
+"""With their label selectors; OctoJobs last, so that what they refer to is known by then."""
+
+
+class Intake:
+    """Takes in one namespace, by watch events and by lists."""
+
+    def __init__(
+        self, client: KubeClient, world: World, projector: Projector, *, namespace: str, metrics: Metrics
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._projector = projector
+        self._namespace = namespace
+        self._metrics = metrics
+        self._heard_at = 0.0
+        self._followers = {kind: Follower(_monotonic) for kind in _RESOURCES}
+        self._resyncs = {kind: self._resync_of(kind) for kind in _RESOURCES}
+        self.synced = False
+        """Whether everything has been listed once."""
+
+    def begin(self) -> None:
+        """From now on silence counts."""
+        self._heard_at = _monotonic()
+
+    def event(self, kind: str, raw: Raw, gone: bool) -> None:
+        """Take in what a watch told."""
+        self._heard_at = _monotonic()
+        self._metrics.events.labels(kind).inc()
+        self._followers[Kind(kind)].heard(version_of(raw))
+        if gone:
+            # Its last version first: what the finalizer let go is the final word on the run.
+            if kind == Kind.JOB:
+                self._world.saw(Kind.JOB, raw)
+            self._world.gone(Kind(kind), raw["metadata"]["name"], raw["metadata"]["uid"])
+        else:
+            self._world.saw(Kind(kind), raw)
+
+    def wrote(self, kind: Kind, raw: Raw) -> None:
+        """A write of ours was answered with ``raw``: its watch owes us this version."""
+        self._followers[kind].expect(version_of(raw))
+
+    def silence(self) -> float:
+        """Seconds since anything was heard or listed."""
+        return _monotonic() - self._heard_at
+
+    def behind(self) -> float:
+        """Seconds since the oldest change that is known, and that its watch has not told of."""
+        return max(follower.behind() for follower in self._followers.values())
+
+    async def first_sync(self) -> bool:
+        """Return once everything was listed; the answer of ``sync``."""
+        while True:
+            try:
+                return await self.sync()
+            except OctoError as error:
+                logger.warning("the first list failed: %s", error.detail)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def sync(self) -> bool:
+        """List all kinds, and mark the rows whose OctoJob is gone; False if Postgres was away for that."""
+        try:
+            # Read before the list: a row that comes later is not taken for one without an OctoJob.
+            rows = await self._projector.live()
+            listings = {kind: await resync.run() for kind, resync in self._resyncs.items()}
+        except OctoError:
+            self._metrics.resyncs.labels("failed").inc()
+            raise
+        self._metrics.resyncs.labels("ok").inc()
+        self._heard_at = _monotonic()
+        for kind, listing in listings.items():
+            self._followers[kind].settle(max((version_of(raw) for raw in listing.items), default=-1))
+        jobs = listings[Kind.JOB].items
+        for raw in jobs:
+            self._projector.offer(raw)
+        self._world.visit_all()
+        for uid in (rows or set()) - {raw["metadata"]["uid"] for raw in jobs}:
+            self._projector.gone(uid)
+        self.synced = True
+        return rows is not None
+
+    async def keep_synced(self, interval: float, *, swept: bool) -> None:
+        """List again every ``interval`` seconds, sooner if a watch is behind, until cancelled."""
+        due = _monotonic() + (interval if swept else min(interval, SWEEP_RETRY_SECONDS))
+        while True:
+            await asyncio.sleep(min(RETRY_SECONDS, max(0.0, due - _monotonic())))
+            late = self.behind() > LISTED_WHEN_BEHIND_SECONDS
+            if _monotonic() < due and not late:
+                continue
+            if late:
+                logger.warning("a watch is silent about a change of %.0f s ago; listing", self.behind())
+            try:
+                swept = await self.sync()
+            except OctoError as error:
+                logger.warning("a resync failed: %s", error.detail)
+                swept = False
+            due = _monotonic() + (interval if swept else min(interval, SWEEP_RETRY_SECONDS))
+            if late:
+                await asyncio.sleep(min(interval, SWEEP_RETRY_SECONDS))
+
+    def _resync_of(self, kind: Kind) -> Resync[Any]:
+        resource, selector = _RESOURCES[kind]
+        caches: dict[Kind, Cache[Any]] = {
+            Kind.PROVIDER: self._world.providers,
+            Kind.CHILD: self._world.children,
+            Kind.JOB: self._world.jobs,
+        }
+        return Resync(
+            caches[kind],
+            listing=lambda: self._list(resource, label_selector=selector),
+            seen=lambda raw: self._world.saw(kind, raw),
+            gone=lambda name, uid: self._world.gone(kind, name, uid),
+        )
+
+    async def _list(self, resource: Resource, *, label_selector: str) -> Listing:
+        items: list[Raw] = []
+        token, version = "", 0
+        while True:
+            page = await self._client.list_page(
+                resource, self._namespace, label_selector=label_selector, continue_token=token
+            )
+            items.extend(page["items"])
+            version = version or int(page["metadata"]["resourceVersion"])
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return Listing(items, version)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
