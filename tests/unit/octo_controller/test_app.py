@@ -11,17 +11,20 @@ from pydantic import SecretStr
 
 from octo_controller import app
 from octo_controller.app import Controller
+from octo_controller.engine.lease import LeaseLostError
+from octo_controller.leadership import Leadership, lease_of
 from octo_controller.reconcile.world import Kind
 from octo_controller.settings import ControllerSettings
 from octo_core.db.session import Database
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import OCTOJOBS
+from octo_core.kube.resources import LEASES, OCTOJOBS
 from tests.unit.octo_controller.fake_api import FakeApi
 
 Raw = dict[str, Any]
 
 # Nothing listens there: Postgres is away for the whole of these tests.
 SETTINGS = ControllerSettings(
+    lease_retry_seconds=0.05,
     database_url=SecretStr("postgresql://octo@127.0.0.1:1/octo"),
     worker_image="worker:1",
     health_host="127.0.0.1",
@@ -46,6 +49,35 @@ class ClosedDoor:
     async def close(self) -> None: ...
 
 
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+class OpenDoor:
+    """A door through which nothing comes."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def lease_held_by(holder: str) -> Raw:
+    spec = {
+        "holderIdentity": holder,
+        "leaseDurationSeconds": 15,
+        "acquireTime": "2026-01-02T03:04:05.000000Z",
+        "renewTime": "2026-01-02T03:04:05.000000Z",
+        "leaseTransitions": 3,
+    }
+    return {"metadata": {"namespace": "octo", "name": "octo-controller"}, "spec": spec}
+
+
 @pytest.fixture(autouse=True)
 def _door(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "Door", ClosedDoor)
@@ -57,21 +89,29 @@ async def api() -> FakeApi:
 
 
 @pytest.fixture
-async def controller(api: FakeApi) -> AsyncIterator[Controller]:
+async def database() -> AsyncIterator[Database]:
     database = Database(SETTINGS, application_name="test")
-    yield Controller(SETTINGS, cast(KubeClient, api), database)
+    yield database
     await database.close()
+
+
+@pytest.fixture
+async def controller(api: FakeApi, database: Database) -> Controller:
+    leadership = Leadership(lease_of(SETTINGS, cast(KubeClient, api)), end=lambda why: None)
+    controller = Controller(SETTINGS, cast(KubeClient, api), database, leadership)
+    controller.projector.accepting = True
+    return controller
 
 
 async def test_a_resync_finds_what_came_and_what_went_without_a_word(controller: Controller, api: FakeApi) -> None:
     api.put(OCTOJOBS, octojob("a"))
     api.put(OCTOJOBS, octojob("b"))
-    assert await controller._resync() is False, "Postgres is away, so the rows are swept later"
+    assert await controller.intake.sync() is False, "Postgres is away, so the rows are swept later"
     assert {job.meta.name for job in controller.world.jobs} == {"a", "b"}
     assert controller.queue.depth == 2
     assert controller.projector.pending == 2
     del api.objects[("octojobs", "a")]
-    await controller._resync()
+    await controller.intake.sync()
     assert {job.meta.name for job in controller.world.jobs} == {"b"}
     assert controller.projector.pending == 3, "and the row of the vanished one is to be marked"
 
@@ -79,7 +119,7 @@ async def test_a_resync_finds_what_came_and_what_went_without_a_word(controller:
 async def test_a_delete_that_is_heard_keeps_the_last_version_for_the_mirror(controller: Controller) -> None:
     raw = octojob("a", state="Succeeded")
     raw["metadata"]["resourceVersion"] = "9"
-    controller._event("OctoJob", raw, True)
+    controller.intake.event("OctoJob", raw, True)
     assert controller.world.jobs.get("a") is None
     assert controller.projector.pending == 2
 
@@ -101,25 +141,43 @@ async def test_a_commit_brings_back_only_runs_that_are_over_and_not_archived(con
 
 async def test_a_silent_watch_fails_the_liveness_probe(controller: Controller) -> None:
     checks = controller._live_checks()
-    controller._heard_at = asyncio.get_running_loop().time()
+    controller.intake.begin()
     assert checks["watch"]() is None
-    controller._heard_at -= SETTINGS.watch_silence_seconds + 1
+    controller.intake._heard_at -= SETTINGS.watch_silence_seconds + 1
     assert "nothing heard" in (checks["watch"]() or "")
-    controller._event(
-        "OctoJob", {**octojob("a"), "metadata": {**octojob("a")["metadata"], "resourceVersion": "3"}}, False
-    )
+    raw = octojob("a")
+    raw["metadata"]["resourceVersion"] = "3"
+    controller.intake.event("OctoJob", raw, False)
+    assert checks["watch"]() is None
+
+
+async def test_a_watch_that_keeps_a_change_to_itself_fails_the_liveness_probe(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    for follower in controller.intake._followers.values():
+        monkeypatch.setattr(follower, "_clock", lambda: now)
+    checks = controller._live_checks()
+    controller.intake.begin()
+    raw = octojob("a")
+    raw["metadata"]["resourceVersion"] = "3"
+    controller.world.saw(Kind.JOB, raw, own=True)
+    now = SETTINGS.watch_behind_seconds + 1
+    assert "silent about a change" in (checks["watch"]() or "")
+    controller.intake.event("OctoJob", raw, False)
     assert checks["watch"]() is None
 
 
 async def test_it_is_ready_once_everything_is_listed(controller: Controller) -> None:
     checks = controller._ready_checks()
     assert checks["sync"]() is not None
-    await controller._first_sync()
+    await controller._take_over([])
     assert checks["sync"]() is None
+    await controller.queue.close(timeout=5)
 
 
 async def test_it_ends_and_says_so_when_nobody_watches_any_more(controller: Controller) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await controller.run() is False
 
 
@@ -131,5 +189,56 @@ async def test_nothing_is_visited_before_all_is_listed(controller: Controller, a
     await asyncio.sleep(0.1)
     assert controller.queue.depth == 1
     controller.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await running is True
+
+
+async def test_a_standby_is_ready_and_writes_nothing(
+    controller: Controller, database: Database, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Door", OpenDoor)
+    api.put(LEASES, lease_held_by("another"))
+    api.put(OCTOJOBS, octojob("a"))
+    standby = Controller(SETTINGS, cast(KubeClient, api), database, controller._leadership)
+    running = asyncio.create_task(standby.run())
+    await until(lambda: standby._ready_checks()["sync"]() is None)
+    assert [job.meta.name for job in standby.world.jobs] == ["a"], "it knows what there is"
+    assert standby.projector.pending == 0
+    assert api.writes == []
+    with pytest.raises(LeaseLostError):
+        controller._leadership.fence()
+    standby.stop()
+    async with asyncio.timeout(60):
+        assert await running is True
+    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == "another"
+
+
+async def test_a_leader_releases_its_lease_after_everything_else(
+    controller: Controller, database: Database, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Door", OpenDoor)
+    api.put(OCTOJOBS, octojob("a"))
+    leader = Controller(SETTINGS, cast(KubeClient, api), database, controller._leadership)
+    running = asyncio.create_task(leader.run())
+    await until(lambda: "patch octojobs/status" in api.writes)
+    leader.stop()
+    async with asyncio.timeout(60):
+        assert await running is True
+    assert api.writes[0] == "create leases"
+    assert api.writes[-1] == "patch leases"
+    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == ""
+
+
+async def test_a_leader_that_is_replaced_ends_at_once_and_writes_no_more(api: FakeApi) -> None:
+    ended: list[str] = []
+    leadership = Leadership(lease_of(SETTINGS, cast(KubeClient, api)), end=ended.append)
+    assert await leadership.try_lead()
+    leadership.fence()
+    api.put(LEASES, {**api.objects[("leases", "octo-controller")], **lease_held_by("another")})
+    await until(lambda: ended)
+    assert "another holds it now" in ended[0]
+    with pytest.raises(LeaseLostError):
+        leadership.fence()
+    assert leadership.unwell() == "the lease is lost"
+    await leadership.leave()
+    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == "another"
