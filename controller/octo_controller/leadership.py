@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from octo_controller.engine.lease import Lease, LeaseLostError, LeaseTimes
+from octo_controller.engine.lease import Lease, LeaseLostError
 from octo_controller.engine.watchdog import Watchdog
 from octo_controller.settings import ControllerSettings
 from octo_core.domain.errors import NotFoundError
@@ -62,11 +62,7 @@ def lease_of(settings: ControllerSettings, client: KubeClient) -> Lease:
     return Lease(
         KubeLeaseStore(client, namespace=settings.namespace, name=settings.lease_name),
         identity=settings.identity or f"{socket.gethostname()}_{uuid.uuid4()}",
-        times=LeaseTimes(
-            duration=settings.lease_duration_seconds,
-            renew_within=settings.lease_renew_seconds,
-            retry=settings.lease_retry_seconds,
-        ),
+        times=settings.lease_times,
         clock=sleepless_clock,
         wall=lambda: datetime.now(UTC),
     )

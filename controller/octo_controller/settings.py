@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from octo_controller.engine.lease import LeaseTimes
 from octo_core.settings import ClusterSettings, DatabaseSettings
 
 
@@ -56,3 +57,17 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     lease_retry_seconds: float = Field(default=2.0, gt=0, description="Between attempts to renew or to take over.")
     loop_blocked_seconds: int = Field(default=60, ge=5, description="Until a process with a blocked loop is ended.")
     drain_seconds: float = Field(default=20.0, ge=0, description="For work under way, at a clean stop.")
+
+    @property
+    def lease_times(self) -> LeaseTimes:
+        """How the Lease is kept."""
+        return LeaseTimes(
+            duration=self.lease_duration_seconds,
+            renew_within=self.lease_renew_seconds,
+            retry=self.lease_retry_seconds,
+        )
+
+    @model_validator(mode="after")
+    def _lease_times_leave_room(self) -> Self:
+        _ = self.lease_times
+        return self

@@ -98,7 +98,8 @@ def test_secrets_come_as_files_only(embedded: list[Object], external: list[Objec
         for _, pod in pods(objects):
             for container in containers(pod):
                 assert "envFrom" not in container
-                assert all("valueFrom" not in variable for variable in container.get("env", []))
+                sources = [variable["valueFrom"] for variable in container.get("env", []) if "valueFrom" in variable]
+                assert all(set(source) == {"fieldRef"} for source in sources)
 
 
 def test_files_that_the_processes_read(embedded: list[Object]) -> None:
@@ -129,7 +130,9 @@ def test_the_namespace_has_as_many_active_runs_as_values_say() -> None:
 def test_the_controller_is_told_of_worker_and_api() -> None:
     objects = render(*EMBEDDED, "image.registry=registry.example/team", "image.tag=1.2", "worker.image.tag=1.3")
     environment = {
-        v["name"]: v["value"] for v in dict(pods(objects))["Deployment/octo-controller"]["containers"][0]["env"]
+        v["name"]: v["value"]
+        for v in dict(pods(objects))["Deployment/octo-controller"]["containers"][0]["env"]
+        if "value" in v
     }
     assert environment == {
         "OCTO_NAMESPACE": "octo",
@@ -140,8 +143,27 @@ def test_the_controller_is_told_of_worker_and_api() -> None:
         "OCTO_WORKER_SERVICE_ACCOUNT": "octo-worker",
         "OCTO_MAX_ACTIVE_RUNS": "0",
         "OCTO_REPORT_URL": "http://octo-api.octo.svc:8080",
+        "OCTO_IDENTITY": "$(OCTO_POD_NAME)_$(OCTO_POD_UID)",
+        "OCTO_LEASE_NAME": "octo-controller",
+        "OCTO_LEASE_DURATION_SECONDS": "15",
+        "OCTO_LEASE_RENEW_SECONDS": "10",
+        "OCTO_LEASE_RETRY_SECONDS": "2",
     }
-    assert of_kind(objects, "Deployment")["octo-controller"]["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_a_new_controller_is_ready_before_an_old_one_ends() -> None:
+    spec = of_kind(render(*EMBEDDED, "controller.replicas=2"), "Deployment")["octo-controller"]["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_the_controller_may_change_its_own_lease_only() -> None:
+    rules = of_kind(render(*EMBEDDED, release="other"), "Role")["other-octo-controller"]["rules"]
+    leases = [rule for rule in rules if "leases" in rule["resources"]]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in leases] == [
+        (["get", "patch"], ["other-octo-controller"]),
+        (["create"], None),
+    ]
 
 
 # ---- rights ----------------------------------------------------------------------------------------
@@ -302,6 +324,8 @@ def test_without_network_policies() -> None:
     [
         "api.replicas=many",
         "api.replica=2",
+        "controller.replicas=-1",
+        "controller.lease.durationSeconds=0",
         "logLevel=LOUD",
         "image.pullPolicy=Sometimes",
         "database.url=mysql://x",
