@@ -1,0 +1,64 @@
+"""Two controllers, a real API server and a real Postgres: one acts, whatever becomes of the other."""
+
+from __future__ import annotations
+
+from tests.support.controllers import Replica, Site
+from tests.support.kubectl import eventually
+
+
+def started(place: Site) -> tuple[Replica, Replica]:
+    """Two replicas that are ready: the leader and the standby."""
+    one, two = place.controller("one"), place.controller("two")
+    one.program.start()
+    eventually(lambda: place.holder() == one.identity, what="the first one leads")
+    two.program.start()
+    assert (one.metric("leader"), two.metric("leader")) == (1, 0)
+    return one, two
+
+
+def wait_for_job(place: Site, name: str) -> None:
+    eventually(lambda: place.kubectl.exists("job", f"{name}-1"), what=f"the Job of {name}")
+
+
+def test_a_standby_takes_over_from_a_killed_leader_and_hands_back_at_once(place: Site) -> None:
+    one, two = started(place)
+    place.provider("hello")
+    place.run("a", "hello")
+    wait_for_job(place, "a")
+    one.program.kill()
+    place.run("b", "hello")
+    wait_for_job(place, "b")
+    assert place.holder() == two.identity
+    assert (two.metric("leader"), two.metric("lease_transitions")) == (1, 1)
+    one.program.start()
+    assert one.metric("leader") == 0, "it comes back as the standby, and is ready"
+    assert two.program.stop() == 0
+    place.run("c", "hello")
+    wait_for_job(place, "c")
+    assert place.holder() == one.identity
+    assert place.jobs_made() == {"a-1": 1, "b-1": 1, "c-1": 1}
+    assert one.program.stop() == 0
+    assert place.holder() == "", "the last one leaves the Lease to whoever comes"
+
+
+def test_a_leader_that_slept_writes_nothing_when_it_wakes_and_ends(place: Site) -> None:
+    one, two = started(place)
+    place.provider("hello")
+    place.run("a", "hello")
+    wait_for_job(place, "a")
+    one.program.freeze()
+    # What the sleeper will find when it wakes: runs that, as far as it knows, nobody has begun.
+    for name in ("b", "c", "d"):
+        place.run(name, "hello")
+    for name in ("b", "c", "d"):
+        wait_for_job(place, name)
+    assert place.holder() == two.identity
+    # The one that acts stands still while the sleeper wakes, so that every write is the sleeper's.
+    two.program.freeze()
+    before = place.versions()
+    one.program.thaw()
+    eventually(lambda: not one.program.running, what="the sleeper's end")
+    assert one.program.stop() == 3, one.program.tail()
+    assert place.versions() == before
+    two.program.thaw()
+    assert place.jobs_made() == {"a-1": 1, "b-1": 1, "c-1": 1, "d-1": 1}
