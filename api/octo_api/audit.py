@@ -43,6 +43,7 @@ class AuditLog:
             status=status,
             request_id=context.request_id,
             client=context.client,
+            details=context.details,
         )
         logger.info(
             "%s %s",

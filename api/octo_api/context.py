@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from starlette.types import Scope
 
@@ -22,6 +22,8 @@ class RequestContext:
     actor: str | None = None
     namespace: str | None = None
     resource: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    """More for the audit row: what was asked for, never a secret."""
 
     def attach(self, scope: Scope) -> None:
         """Make this the context of a request."""

@@ -23,12 +23,15 @@ from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
 from octo_api.jobs.sweeper import Sweeper
+from octo_api.ledger.service import LedgerService
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
+from octo_api.schedules.service import ScheduleService
 from octo_api.services import Services
 from octo_api.settings import ApiSettings
+from octo_api.verifications.service import VerificationService
 from octo_core.db import migrate
 from octo_core.db.events_listener import listen
 from octo_core.db.session import Database
@@ -101,6 +104,10 @@ def _services(
     process.metrics.event_streams.set_function(lambda: feed.streams)
     providers = ProviderService(kube)
     cursors = CursorCodec(settings.token_signing_key.get_secret_value())
+
+    def new_key() -> str:
+        return base64.b32encode(process.random(20)).decode()
+
     return Services(
         clock=clock,
         namespace=settings.namespace,
@@ -118,7 +125,7 @@ def _services(
             submission=submission,
             metrics=process.metrics,
             clock=clock,
-            new_key=lambda: base64.b32encode(process.random(20)).decode(),
+            new_key=new_key,
             idempotency_ttl=settings.idempotency_ttl,
         ),
         job_lists=JobLists(database, cursors),
@@ -126,6 +133,9 @@ def _services(
         feed=feed,
         stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
         providers=providers,
+        verifications=VerificationService(database),
+        ledger=LedgerService(database, providers, new_key=new_key),
+        schedules=ScheduleService(database, kube, clock=clock),
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)
         ),

@@ -17,6 +17,7 @@ from octo_api.auth.router import AuthRouter
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
 from octo_api.jobs.router import JobRouter
+from octo_api.ledger.router import LedgerRouter
 from octo_api.lifespan import Process, serving
 from octo_api.metrics import Metrics
 from octo_api.middleware import RequestMiddleware
@@ -24,7 +25,9 @@ from octo_api.openapi import document
 from octo_api.ops.router import OpsRouter
 from octo_api.providers.router import ProviderRouter
 from octo_api.reports.router import ReportRouter
+from octo_api.schedules.router import ScheduleRouter
 from octo_api.settings import ApiSettings
+from octo_api.verifications.router import VerificationRouter
 
 
 def utc_now() -> datetime:
@@ -72,7 +75,18 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
     )
     register_error_handlers(app)
-    for noun in (AuthRouter(), ProviderRouter(), JobRouter(), EventRouter(), ReportRouter(), OpsRouter(metrics)):
+    nouns = (
+        AuthRouter(),
+        ProviderRouter(),
+        VerificationRouter(),
+        LedgerRouter(),
+        ScheduleRouter(),
+        JobRouter(),
+        EventRouter(),
+        ReportRouter(),
+        OpsRouter(metrics),
+    )
+    for noun in nouns:
         app.include_router(noun.router)
 
     described: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
 
@@ -15,3 +15,7 @@ Namespace = Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9]([a-z0-
 ObjectNameQuery = Annotated[str | None, Query(max_length=253, pattern="^[a-z0-9.-]+$")]
 ObjectNamePath = Annotated[str, Path(max_length=253, pattern="^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 JobIdPath = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9-]+$", description="`id` of the job.")]
+DryRun = Annotated[
+    Literal["All"] | None,
+    Query(alias="dryRun", description="`All`: check everything, answer as if it were done, and keep nothing."),
+]

@@ -13,9 +13,12 @@ from octo_api.events.service import EventService
 from octo_api.health import Health
 from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
+from octo_api.ledger.service import LedgerService
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
+from octo_api.schedules.service import ScheduleService
+from octo_api.verifications.service import VerificationService
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Services:
     feed: Feed
     stream_limits: StreamLimits
     providers: ProviderService
+    verifications: VerificationService
+    ledger: LedgerService
+    schedules: ScheduleService
     reports: ReportService
     report_authorizer: ReportAuthorizer
     cursors: CursorCodec

@@ -15,6 +15,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from octo_core.domain.failure import Category
+from octo_core.domain.job import JobMode
 from octo_core.domain.report import Outcome
 from octo_core.domain.run import Run
 from octo_core.domain.status import Progress
@@ -26,6 +27,7 @@ from octo_worker.run import Attempt
 from octo_worker.settings import WorkerSettings
 from octo_worker.stopping import stoppable
 from octo_worker.tuning import tune
+from octo_worker.verification import Verification
 
 log = logging.getLogger("octo_worker")
 
@@ -46,8 +48,13 @@ def main() -> None:
         log.error(error.detail)
         _leave(outcome.failed(error, Progress()), settings)
     with log_context(job=run.job.name, job_uid=run.job.uid, attempt=str(run.job.attempt)):
-        ended = asyncio.run(stoppable(Attempt(run, settings, lambda: datetime.now(UTC)).run()))
+        attempt = Verification if run.mode is JobMode.VERIFY else Attempt
+        ended = asyncio.run(stoppable(attempt(run, settings, _now).run()))
         _leave(ended, settings)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _run_document(settings: WorkerSettings) -> Run:

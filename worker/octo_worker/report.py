@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from octo_core.domain.report import FileResult, Report
+from octo_core.domain.report import Check, FileResult, Report
 from octo_core.domain.run import RunIdentity
 from octo_core.domain.status import Progress
 
@@ -43,6 +43,8 @@ class Reporter:
         self._token_file = token_file
         self._progress = progress
         self._rows: deque[FileResult] = deque()
+        self._checks: list[Check] = []
+        self._checks_sent = 0
         self._lost = 0
         self._sent: Progress | None = None
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +63,10 @@ class Reporter:
             self._rows.popleft()
             self._lost += 1
         self._rows.append(row)
+
+    def check(self, check: Check) -> None:
+        """Queue a step of a verification."""
+        self._checks.append(check)
 
     async def finish(self, seconds: float) -> None:
         """Deliver what is left within that time, or say that it was not."""
@@ -83,7 +89,7 @@ class Reporter:
             await self._client.aclose()
 
     def _pending(self) -> bool:
-        return bool(self._rows) or self._progress() != self._sent
+        return bool(self._rows) or len(self._checks) > self._checks_sent or self._progress() != self._sent
 
     async def _loop(self) -> None:
         failures = itertools.count(1)
@@ -106,9 +112,11 @@ class Reporter:
         progress = self._progress()
         batch = tuple(itertools.islice(self._rows, BATCH))
         lost = self._lost
-        body = Report(attempt=self._attempt, shard=self._shard, progress=progress, files=batch).model_dump_json(
-            by_alias=True, exclude_none=True
-        )
+        checks = tuple(self._checks)
+        report = Report(attempt=self._attempt, shard=self._shard, progress=progress, files=batch, checks=checks)
+        # An older api knows no checks, and refuses what it does not know.
+        left_out = None if checks else {"checks"}
+        body = report.model_dump_json(by_alias=True, exclude_none=True, exclude=left_out)
         try:
             # The kubelet replaces the token before it expires.
             token = await asyncio.to_thread(self._token_file.read_text)
@@ -127,6 +135,7 @@ class Reporter:
             for _ in range(len(batch) - min(len(batch), self._lost - lost)):
                 self._rows.popleft()
             self._sent = progress
+            self._checks_sent = len(checks)
             return True
         log.info("report not delivered", extra={"status": response.status_code})
         return False

@@ -33,7 +33,7 @@ from octo_worker.sources.tries import Tries
 from octo_worker.stages.decrypt import MAX_SIGNATURE, KeyRing, key_ring
 from octo_worker.stages.verify import LeftForLaterError, download
 from octo_worker.tally import Tally
-from octo_worker.transfer import Claims, Move, Transfers, unchanged
+from octo_worker.transfer import REFETCH_MARK, Claims, Move, Transfers, unchanged
 
 if TYPE_CHECKING:
     from octo_worker.sinks.s3 import S3Sink
@@ -66,6 +66,7 @@ class Attempt:
         self._observer = observer or Silent()
         self._shard = settings.shard
         self._signatures = run.decrypt is not None and run.decrypt.openpgp.require_signature
+        self._refetch = {refetch.path: refetch.id for refetch in run.selection.refetch}
         self._tally = Tally(now)
         self._reporter = Reporter(run.report_url, run.job, self._shard, settings.token_file, self._tally.progress)
         self._secrets = Secrets(settings.run_secrets_dir)
@@ -172,6 +173,10 @@ class Attempt:
             changed = await self._in_thread(self._changed, sink, plan.stored)
             taken = set(changed)
             plan.stored = [target for target in plan.stored if target not in taken]
+        if self._refetch:
+            again = await self._in_thread(self._to_refetch, sink, plan.stored)
+            plan.stored = [target for target in plan.stored if target not in set(again)]
+            changed += again
         for target in plan.stored:
             planner.skip(target.file, SkipReason.ALREADY_STORED)
         plan.pending = planner.choose([*plan.pending, *changed])
@@ -232,6 +237,16 @@ class Attempt:
                 changed.append(target)
         return changed
 
+    def _to_refetch(self, sink: S3Sink, stored: list[Target]) -> list[Target]:
+        """Those to be fetched again whose object does not say that this has been done."""
+        asked = [target for target in stored if target.file.path in self._refetch]
+        again = []
+        for target, facts in facts_of(sink, asked):
+            self._stop.check()
+            if facts is None or facts.metadata.get(REFETCH_MARK) != self._refetch[target.file.path]:
+                again.append(target)
+        return again
+
     def _abort_stale_uploads(self, sink: S3Sink, pending: list[Target]) -> None:
         """What a killed run left open of the keys that this one is about to write; it only costs its owner money."""
         if not pending or self._run.destination is None:
@@ -288,7 +303,8 @@ class Attempt:
 
         try:
             signature = await self._signature(source, target, tries) if self._signatures else None
-            move = Move(target, opened, row, self._now, lambda: tries.used, signature)
+            refetch = self._refetch.get(file.path)
+            move = Move(target, opened, row, self._now, lambda: tries.used, signature, refetch)
             await self._in_thread(transfers.move, move)
         except LeftForLaterError:
             log.info("file left for a later run, as it has changed since it was listed", extra={"path": file.path})

@@ -94,7 +94,8 @@ class Planner:
 
     Files that would share a key are all refused, but for one that counts as stored already.
     ``stored_keys`` are those in the bucket; ``shard`` is the number of this worker and how many there are.
-    ``keep_stored`` keeps the files that have an object already, for whoever has a use for them.
+    ``keep_stored`` keeps the files that have an object already, for whoever has a use for them; those that are to be
+    fetched again are kept anyhow.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Planner:
         self._unpack = run.unpack.mode
         self._keep_stored = keep_stored
         self._everything = selection.policy in (SelectionPolicy.ALL, SelectionPolicy.EXPLICIT)
+        self._again = {refetch.path for refetch in selection.refetch}
         self._stored_keys = stored_keys
         self._now = now
         self._shard, self._shards = shard
@@ -239,7 +241,8 @@ class Planner:
         except NameRefusedError as error:
             self._refuse(file, str(error))
             return
-        if not self._keep_stored and not self._everything and target.key in self._stored_keys:
+        keep = self._keep_stored or self._everything or file.path in self._again
+        if not keep and target.key in self._stored_keys:
             self._drop(target, claim)
         elif _digest(claim) in self._taken:
             self._refuse(file, f"maps to {claim}, as does another file that counts as stored")

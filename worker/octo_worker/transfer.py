@@ -41,6 +41,8 @@ from octo_worker.stages.verify import Digest, hashed
 if TYPE_CHECKING:
     from octo_worker.sinks.s3 import ObjectFacts, S3Sink
 
+REFETCH_MARK = "octo-refetch"
+"""Metadata of an object that was fetched again: the id of what asked for it."""
 HELD_BYTES = 64 << 20
 """What all archives of a run together may hold in memory."""
 LARGE = 1 << 20
@@ -89,6 +91,8 @@ class Move:
     """How often the file has been tried so far."""
     signature: bytes | None = None
     """The detached signature beside the file, where signatures are required and there is one."""
+    refetch: str | None = None
+    """The id of what asks for the file to be fetched again."""
     raw: Digest = field(default_factory=Digest)
     """Of the bytes on the server."""
 
@@ -110,6 +114,7 @@ class Move:
                 source_sha256=source_sha256,
                 size=content.size,
                 sha256=content.sha256,
+                refetch=self.refetch,
                 tries=self.tries(),
                 finished_at=self.now(),
             )
@@ -134,7 +139,8 @@ class Transfers:
         if move.target.opening.archive is None:
             self._single(move)
         else:
-            self._archive(move)
+            with _told_at_the_end(move):
+                self._archive(move)
 
     # ---- one object -----------------------------------------------------------------------------
 
@@ -146,7 +152,7 @@ class Transfers:
                 move.target.key,
                 chunks,
                 content,
-                _metadata(self.run, move.file),
+                _metadata(self.run, move),
                 expected_size=move.file.size,
                 late=lambda: {"sha256": content.sha256, "source-sha256": move.raw.sha256},
             )
@@ -164,14 +170,14 @@ class Transfers:
         late: Callable[[], dict[str, str]] = dict,
     ) -> FileOutcome:
         """Write an object once its chunks have come to a good end, if the overwrite policy lets it."""
-        before = self._replaceable(move.file, key)
+        before = self._replaceable(move, key)
         overwrite = self.overwrite is OverwritePolicy.ALWAYS or before is not None
         with self.sink.writer(key, metadata, overwrite=overwrite, expected_size=expected_size) as writer:
             for chunk in chunks:
                 self.stop.check()
                 content.add(chunk)
                 writer.write(chunk)
-            if before is not None and _same(before, move.file, content):
+            if before is not None and move.refetch is None and _same(before, move.file, content):
                 return FileOutcome.ALREADY_STORED
             if writer.commit(late()):
                 return FileOutcome.STORED
@@ -180,10 +186,11 @@ class Transfers:
             raise Failed(Category.INTEGRITY, f"another object is stored under {key}; it is left as it is")
         return FileOutcome.ALREADY_STORED
 
-    def _replaceable(self, file: RemoteFile, key: str) -> ObjectFacts | None:
+    def _replaceable(self, move: Move, key: str) -> ObjectFacts | None:
         """The object that is there, if it was made from this file and may be replaced only if it differs."""
         always = self.overwrite is OverwritePolicy.ALWAYS
-        if self.overwrite is OverwritePolicy.NEVER or (always and self.run.transfer.parallelism == 1):
+        file, never = move.file, self.overwrite is OverwritePolicy.NEVER and move.refetch is None
+        if never or (always and self.run.transfer.parallelism == 1):
             return None
         facts = self.sink.facts(key)
         foreign = facts is not None and facts.metadata.get("source-path", _source_path(file)) != _source_path(file)
@@ -202,7 +209,7 @@ class Transfers:
         target, file = move.target, move.file
         verified = self._verify_members(move)
         source_sha256 = move.raw.sha256
-        metadata = {**_metadata(self.run, file), "source-sha256": source_sha256}
+        metadata = {**_metadata(self.run, move), "source-sha256": source_sha256}
         try:
             self._claim(verified, file)
             if all(member.held is not None for member in verified):
@@ -348,12 +355,33 @@ class Transfers:
         return self.run.destination.s3.prefix if self.run.destination else ""
 
 
-def _metadata(run: Run, file: RemoteFile) -> dict[str, str]:
+@contextmanager
+def _told_at_the_end(move: Move) -> Iterator[None]:
+    """Of an archive that is fetched again, rows may say so only once its marker does: a crash before that has the next
+    run do it again."""
+    if move.refetch is None:
+        yield
+        return
+    rows: list[FileResult] = []
+    tell, move.row = move.row, rows.append
+    try:
+        yield
+    except BaseException:
+        for row in rows:
+            tell(row.model_copy(update={"refetch": None}))
+        raise
+    for row in rows:
+        tell(row)
+
+
+def _metadata(run: Run, move: Move) -> dict[str, str]:
     """What stands with every object made from the file."""
-    metadata = {**source_facts(file), "octo-job": run.job.uid}
-    path = _source_path(file)
+    metadata = {**source_facts(move.file), "octo-job": run.job.uid}
+    path = _source_path(move.file)
     if len(path) <= _MAX_PATH_METADATA:
         metadata["source-path"] = path
+    if move.refetch is not None:
+        metadata[REFETCH_MARK] = move.refetch
     return metadata
 
 

@@ -35,8 +35,15 @@ def new_provider(request: ProviderRequest, namespace: str) -> Raw:
 
 
 def replaced(raw: Raw, update: ProviderUpdate) -> Raw:
-    """The OctoProvider with labels and spec as the client said. Raises InvalidError for a secret in it."""
-    return _with(raw, _written(update))
+    """The OctoProvider with labels and spec as the client said. Raises InvalidError for a secret in it.
+
+    Files that wait to be fetched again go on waiting, unless the client speaks of them.
+    """
+    written = _written(update)
+    waiting = raw.get("spec", {}).get("refetch")
+    if waiting and "refetch" not in written["spec"]:
+        written["spec"]["refetch"] = waiting
+    return _with(raw, written)
 
 
 def patched(raw: Raw, patch: dict[str, Any]) -> Raw:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import Body, Query, Response
+from fastapi import Body, Response
 
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
@@ -13,7 +13,7 @@ from octo_api.etags import IfMatch
 from octo_api.jobs.router import IdempotencyKey, submit_job
 from octo_api.jobs.schemas import Job, ProviderJobRequest
 from octo_api.merge_patch import MEDIA_TYPE as MERGE_PATCH
-from octo_api.paging import Cursor, Limit, Namespace, ObjectNamePath
+from octo_api.paging import Cursor, DryRun, Limit, Namespace, ObjectNamePath
 from octo_api.providers.documents import new_provider, patched, replaced
 from octo_api.providers.schemas import (
     Provider,
@@ -26,10 +26,6 @@ from octo_api.providers.schemas import (
 from octo_api.routing.base import BaseRouter
 from octo_core.crd.resources import Raw
 
-DryRun = Annotated[
-    Literal["All"] | None,
-    Query(alias="dryRun", description="`All`: check everything, answer as if it were done, and keep nothing."),
-]
 Patch = Annotated[
     dict[str, Any],
     Body(media_type=MERGE_PATCH, description="A merge patch (RFC 7396) on `labels` and `spec`; null takes away."),

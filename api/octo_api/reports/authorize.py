@@ -37,6 +37,7 @@ class Reporter:
     job_name: str
     job_uid: str
     child_name: str
+    provider: str
     shard: int = 0
     shards: int = 1
 
@@ -105,6 +106,7 @@ class ReportAuthorizer:
             job_name=octojob["name"],
             job_uid=octojob["uid"],
             child_name=child["metadata"]["name"],
+            provider=child["metadata"].get("labels", {}).get(names.LABEL_PROVIDER, ""),
             shard=_shard(pod) if shards > 1 else 0,
             shards=shards,
         )

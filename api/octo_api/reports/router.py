@@ -40,4 +40,7 @@ class ReportRouter(BaseRouter):
         context.actor = f"job/{reporter.job_name}"
         context.namespace = reporter.namespace
         await services.reports.take(reporter, body)
+        done = {file.refetch for file in body.files if file.refetch is not None}
+        if done:
+            await services.ledger.forget(reporter.namespace, reporter.provider, done)
         return Response(status_code=204)

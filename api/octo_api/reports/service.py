@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from octo_api.reports.authorize import Reporter
-from octo_core.db import files, shards
+from octo_core.db import checks, files, ledger, shards
 from octo_core.db.session import Database
 from octo_core.domain.errors import OctoError
 from octo_core.domain.model import rfc3339
@@ -41,9 +41,17 @@ class ReportService:
     async def take(self, reporter: Reporter, report: Report) -> None:
         """Keep a report. Raises DatabaseUnavailableError, upon which the worker keeps the rows and sends them again."""
         now, shared = self._clock(), reporter.shards > 1
-        if report.files or shared:
+        if report.files or report.checks or shared:
             async with self._database.transaction() as session:
                 await files.record(session, reporter.job_uid, report.attempt, report.files)
+                await checks.record(session, reporter.job_uid, report.attempt, report.checks)
+                await ledger.record(
+                    session,
+                    namespace=reporter.namespace,
+                    provider=reporter.provider,
+                    job_uid=reporter.job_uid,
+                    files=report.files,
+                )
                 if shared:
                     await shards.put(session, reporter.job_uid, report.attempt, report.shard, report.progress, now=now)
         last = self._written.get(reporter.job_uid, now)

@@ -8,6 +8,7 @@ from datetime import datetime
 from octo_controller.reconcile.draft import clip
 from octo_core.crd.resources import OctoJob, OctoProvider
 from octo_core.domain.failure import Category
+from octo_core.domain.job import JobMode
 from octo_core.domain.provider import OctoProviderStatus
 from octo_core.domain.status import Condition, ConditionStatus, State
 
@@ -25,7 +26,8 @@ def provider_status(provider: OctoProvider, jobs: Iterable[OctoJob], *, now: dat
     ended = [
         (job.status.completion_time, job)
         for job in jobs
-        if job.status.state in (State.SUCCEEDED, State.FAILED)
+        if job.spec.mode is JobMode.RUN
+        and job.status.state in (State.SUCCEEDED, State.FAILED)
         and job.status.completion_time is not None
         and (since is None or job.status.completion_time > since)
         and not (job.status.failure and job.status.failure.reason in _OF_THE_RUN)

@@ -8,9 +8,12 @@ from datetime import datetime
 
 from octo_controller.reconcile.act import Actor
 from octo_controller.schedule.decide import Decision, decide_schedule
-from octo_controller.schedule.manifest import scheduled_job
 from octo_core.crd.resources import OctoJob, OctoProvider
+from octo_core.crd.scheduled import scheduled_job
 from octo_core.domain.names import scheduled_job_name
+
+SCHEDULER = "octo-controller/schedule"
+"""``spec.requestedBy`` of a run that a schedule made."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ class Schedules:
             name = scheduled_job_name(provider.meta.name, decision.fires)
             for run in decision.replaces:
                 await self._actor.replace(run.meta.name, run.meta.resource_version, by=name, at=decision.fires)
-            await self._actor.submit(scheduled_job(provider, decision.fires))
+            await self._actor.submit(
+                scheduled_job(provider.meta.namespace, provider.meta.name, decision.fires, requested_by=SCHEDULER)
+            )
             self._told("Fired")
         return decision

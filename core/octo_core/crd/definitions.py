@@ -93,6 +93,7 @@ def _provider_spec() -> Schema:
             "moveTo goes with action Move, and only with it",
         )
     ]
+    _map_list(schema["properties"]["refetch"], "path")
     s3 = schema["properties"]["destination"]["properties"]["s3"]["properties"]
     s3["serverSideEncryption"]["x-kubernetes-validations"] = [
         _rule(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.db.tables import JobFileRow
 from octo_core.domain.failure import Category
-from octo_core.domain.report import FileOutcome, FileResult
+from octo_core.domain.report import Check, FileOutcome, FileResult
 
 _COLUMNS = [column for column in JobFileRow.__table__.columns.keys() if column != "job_uid"]  # noqa: SIM118
 
@@ -73,10 +73,13 @@ async def page(
     return [dict(row) for row in rows.mappings()]
 
 
-def _row(job_uid: str, attempt: int, file: FileResult) -> dict[str, Any]:
-    # Postgres' text has no NUL.
-    values = {
+def row_values(result: FileResult | Check) -> dict[str, Any]:
+    """Its fields as Postgres takes them: its text has no NUL."""
+    return {
         name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
-        for name, value in file.model_dump().items()
+        for name, value in result.model_dump().items()
     }
-    return {"job_uid": job_uid, "attempt": attempt, **values}
+
+
+def _row(job_uid: str, attempt: int, file: FileResult) -> dict[str, Any]:
+    return {"job_uid": job_uid, "attempt": attempt, **row_values(file)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -55,6 +56,16 @@ async def get(session: AsyncSession, uid: str) -> JobRecord | None:
     """The run of that uid."""
     row = (await session.execute(select(*_COLUMNS).where(JobRow.uid == uid))).one_or_none()
     return None if row is None else JobRecord(*row)
+
+
+async def uids_by_name(session: AsyncSession, namespace: str, names: Iterable[str]) -> dict[str, str]:
+    """The newest run of each of these names, live or archived; a name that no run had is left out."""
+    rows = await session.execute(
+        select(JobRow.name, JobRow.uid)
+        .where(JobRow.namespace == namespace, JobRow.name.in_(list(names)))
+        .order_by(JobRow.created_at)
+    )
+    return {row.name: row.uid for row in rows}
 
 
 async def find_keyed(

@@ -155,7 +155,48 @@ class JobFileRow(Base):
     category: Mapped[str | None]
     message: Mapped[str | None]
     tries: Mapped[int] = mapped_column(SmallInteger, server_default="1", comment="of the file, in that attempt")
+    refetch: Mapped[str | None] = mapped_column(comment="id of the refetch that this was")
     finished_at: Mapped[datetime]
+
+
+class JobCheckRow(Base):
+    """A step of a run in mode Verify."""
+
+    __tablename__ = "job_checks"
+
+    # No foreign key, as above.
+    job_uid: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    name: Mapped[str]
+    outcome: Mapped[str]
+    message: Mapped[str]
+    category: Mapped[str | None]
+    resolution: Mapped[str]
+    finished_at: Mapped[datetime]
+
+
+class LedgerRow(Base):
+    """What is stored of one source file of a provider, as the runs reported it last."""
+
+    __tablename__ = "ledger"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    # By bytes, so that a prefix is a range of the primary key.
+    source_path: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    member: Mapped[str] = mapped_column(
+        Text(collation="C"), primary_key=True, comment="path within an archive, else empty"
+    )
+    key: Mapped[str | None]
+    source_size: Mapped[int] = mapped_column(BigInteger)
+    source_modified_at: Mapped[datetime | None]
+    source_sha256: Mapped[str | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None]
+    refetch: Mapped[str | None] = mapped_column(comment="id of the last refetch that was done")
+    job_uid: Mapped[str] = mapped_column(comment="the run that stored it")
+    stored_at: Mapped[datetime]
 
 
 class JobShardRow(Base):

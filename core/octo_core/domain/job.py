@@ -29,6 +29,13 @@ class OnFileError(StrEnum):
     SKIP_FILE = "SkipFile"
 
 
+class JobMode(StrEnum):
+    """Run does what the provider says. Verify moves nothing: it tries each step of a run, from secrets to bucket."""
+
+    RUN = "Run"
+    VERIFY = "Verify"
+
+
 class CancelMode(StrEnum):
     """Graceful gives the worker its grace period; Force ends the pod at once."""
 
@@ -180,6 +187,7 @@ class OctoJobSpec(RunOptions):
     """One run. What defines it is immutable; suspend, priority and cancel are not."""
 
     provider_ref: ProviderRef
+    mode: JobMode = JobMode.RUN
     parameters: dict[Annotated[str, Field(min_length=1, max_length=63)], Annotated[str, Field(max_length=4096)]] = (
         Field(default_factory=dict, max_length=64, description="Passed to the main logic as they are.")
     )

@@ -10,8 +10,11 @@ from pydantic import Field, model_validator
 from octo_core.domain.job import RunOptions
 from octo_core.domain.model import Model, Time
 from octo_core.domain.schedule import Schedule, ScheduleStatus
-from octo_core.domain.selection import SelectionPolicy
+from octo_core.domain.selection import Refetch, SelectionPolicy
 from octo_core.domain.status import Condition
+
+MAX_REFETCH = 64
+"""Files that may wait to be fetched again: with the longest paths they still fit into a pod's annotations."""
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
@@ -302,6 +305,11 @@ class OctoProviderSpec(Model):
     selection: ProviderSelection = ProviderSelection()
     container: Container | None = None
     schedule: Schedule | None = Field(default=None, description="Runs by the clock.")
+    refetch: tuple[Refetch, ...] = Field(
+        default=(),
+        max_length=MAX_REFETCH,
+        description="Files that the next run fetches again although they are stored; taken out when that is done.",
+    )
     job_defaults: RunOptions = Field(
         default=RunOptions(), description="Run options for jobs of this provider that do not set their own."
     )

@@ -43,7 +43,28 @@ class FileResult(Model):
     sha256: str | None = Field(default=None, max_length=64, description="Of the object, hex.")
     category: Category | None = None
     message: str | None = Field(default=None, max_length=1024)
+    refetch: str | None = Field(default=None, max_length=64, description="Of the refetch that this was, its id.")
     tries: int = Field(default=1, ge=1, description="How often the file was tried in its attempt.")
+    finished_at: Time
+
+
+class CheckOutcome(StrEnum):
+    """How a step of a verification ended. Skipped: it was not needed, or what it needs has failed."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+
+
+class Check(Model):
+    """A step of a verification: what was tried, what was seen, and if it failed, what to do."""
+
+    number: int = Field(ge=1, le=64, description="Counts the steps, in their order.")
+    name: str = Field(min_length=1, max_length=64)
+    outcome: CheckOutcome
+    message: str = Field(default="", max_length=2048)
+    category: Category | None = Field(default=None, description="Of a failure.")
+    resolution: str = Field(default="", max_length=1024, description="What to do about a failure.")
     finished_at: Time
 
 
@@ -54,6 +75,7 @@ class Report(Model):
     shard: int = Field(default=0, ge=0, description="Which of the workers that share the attempt this is.")
     progress: Progress
     files: tuple[FileResult, ...] = Field(default=(), max_length=500)
+    checks: tuple[Check, ...] = Field(default=(), max_length=64, description="Of a run in mode Verify.")
 
 
 class Outcome(Model):

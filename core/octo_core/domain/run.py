@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from octo_core.domain.job import (
     Concurrency,
+    JobMode,
     JobSelection,
     OctoJobSpec,
     RetryPolicy,
@@ -20,7 +21,7 @@ from octo_core.domain.job import (
 )
 from octo_core.domain.model import Model, Time
 from octo_core.domain.provider import Decrypt, Destination, OctoProviderSpec, Source, Unpack
-from octo_core.domain.selection import SelectionPolicy
+from octo_core.domain.selection import Refetch, SelectionPolicy
 
 T = TypeVar("T")
 
@@ -63,12 +64,14 @@ class RunSelection(Model):
     modified_before: Time | None = None
     max_files: int | None = None
     max_bytes: int | None = None
+    refetch: tuple[Refetch, ...] = ()
 
 
 class Run(Model):
     """Everything the worker needs, except secrets. ``source`` is None for a container provider."""
 
     job: RunIdentity
+    mode: JobMode = JobMode.RUN
     parameters: dict[str, str]
     source: Source | None
     decrypt: Decrypt | None
@@ -159,16 +162,18 @@ def resolve_selection(selection: JobSelection, provider: OctoProviderSpec) -> Ru
         max_files=pick(selection.max_files, given.max_files),
         max_bytes=pick(selection.max_bytes, given.max_bytes),
         dry_run=selection.dry_run,
+        refetch=provider.refetch,
     )
 
 
 def resolve_run(job: RunIdentity, spec: OctoJobSpec, provider: OctoProviderSpec, *, report_url: str | None) -> Run:
-    """The run document of one attempt. A dry run only lists, which one worker does as well as many."""
+    """The run document of one attempt. What moves nothing, one worker does as well as many."""
     transfer = resolve_options(spec, provider).transfer
-    if spec.selection.dry_run:
+    if spec.selection.dry_run or spec.mode is JobMode.VERIFY:
         transfer = transfer.model_copy(update={"parallelism": 1})
     return Run(
         job=job,
+        mode=spec.mode,
         parameters=spec.parameters,
         source=provider.source,
         decrypt=provider.decrypt,

@@ -57,10 +57,16 @@ def add_run(
             "status": {"state": "Running", "attempt": attempt},
         },
     )
+    add_pods(kube, name=name, uid=uid, attempt=attempt, token=token, workers=workers)
+
+
+def add_pods(kube: FakeKube, *, name: str, uid: str, attempt: int = 1, token: str = "good", workers: int = 1) -> None:
+    """The Job and the pods of an attempt of an OctoJob, and the token of each pod."""
     child = names.child_name(name, attempt)
     owner = {"apiVersion": names.API_VERSION, "kind": "OctoJob", "name": name, "uid": uid, "controller": True}
     spec = {"completions": workers, **({"completionMode": "Indexed"} if workers > 1 else {})}
-    job = kube.put(f"{BATCH}/{child}", {"metadata": {"ownerReferences": [owner]}, "spec": spec})
+    meta: dict[str, Any] = {"ownerReferences": [owner], "labels": {names.LABEL_PROVIDER: "acme"}}
+    job = kube.put(f"{BATCH}/{child}", {"metadata": meta, "spec": spec})
     owner = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -69,7 +75,7 @@ def add_run(
         "controller": True,
     }
     for index in range(workers):
-        meta: dict[str, Any] = {"ownerReferences": [owner]}
+        meta = {"ownerReferences": [owner]}
         suffix = f"{index}-x" if workers > 1 else "x"
         if workers > 1:
             meta["annotations"] = {INDEX_ANNOTATION: str(index)}

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octo_controller.schedule.decide import SCHEDULE_VALID, Decision, decide_schedule
-from octo_controller.schedule.manifest import scheduled_job
 from octo_core.crd.resources import OctoJob, OctoProvider, parse_job
+from octo_core.crd.scheduled import scheduled_job
 from octo_core.domain.calendar import fire_times
 from octo_core.domain.names import scheduled_job_name
 from octo_core.domain.provider import OctoProviderStatus
@@ -38,7 +38,7 @@ def look(of: OctoProvider, now: datetime, *runs: OctoJob) -> tuple[Decision, Oct
 
 
 def run(of: OctoProvider, tick: datetime, **status: Any) -> OctoJob:
-    raw = scheduled_job(of, tick)
+    raw = scheduled_job(of.meta.namespace, of.meta.name, tick, requested_by="clock")
     raw["metadata"] |= {"uid": "u", "resourceVersion": "5", "creationTimestamp": "2026-03-02T12:00:00Z"}
     return parse_job({**raw, "status": status})
 

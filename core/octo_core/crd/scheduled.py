@@ -1,11 +1,10 @@
-"""The OctoJob of one tick. Pure."""
+"""The OctoJob of one tick of a schedule. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from octo_core.crd.resources import OctoProvider
 from octo_core.domain.model import rfc3339
 from octo_core.domain.names import (
     API_VERSION,
@@ -17,26 +16,22 @@ from octo_core.domain.names import (
     scheduled_job_name,
 )
 
-SCHEDULER = "octo-controller/schedule"
-"""``spec.requestedBy`` of a run that a schedule made."""
 
-
-def scheduled_job(provider: OctoProvider, tick: datetime) -> dict[str, Any]:
+def scheduled_job(namespace: str, provider: str, tick: datetime, *, requested_by: str) -> dict[str, Any]:
     """What to create. Its name is that of the tick, so that there is one run of it however often it is created."""
-    name = provider.meta.name
     return {
         "apiVersion": API_VERSION,
         "kind": "OctoJob",
         "metadata": {
-            "name": scheduled_job_name(name, tick),
-            "namespace": provider.meta.namespace,
-            "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_PROVIDER: name, LABEL_SCHEDULE: name},
+            "name": scheduled_job_name(provider, tick),
+            "namespace": namespace,
+            "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_PROVIDER: provider, LABEL_SCHEDULE: provider},
             # Set from the start, it saves the controller a write.
             "finalizers": [ARCHIVE_FINALIZER],
         },
         "spec": {
-            "providerRef": {"name": name},
-            "requestedBy": SCHEDULER,
-            "scheduleRef": {"name": name, "scheduledTime": rfc3339(tick)},
+            "providerRef": {"name": provider},
+            "requestedBy": requested_by,
+            "scheduleRef": {"name": provider, "scheduledTime": rfc3339(tick)},
         },
     }

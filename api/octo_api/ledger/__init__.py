@@ -1,0 +1,1 @@
+"""What has been fetched of each provider, and what is to be fetched again."""

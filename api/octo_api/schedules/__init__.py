@@ -1,0 +1,1 @@
+"""Schedules of providers: what they will fire, and runs as if they had fired."""

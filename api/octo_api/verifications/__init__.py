@@ -1,0 +1,1 @@
+"""Runs in mode Verify: asked for, followed, and read afterwards."""
