@@ -48,6 +48,10 @@ test-e2e: env tools cluster image ## Against a real cluster with the chart insta
 test-cluster: env tools ## Take the local cluster down and up, and prove that it leaves nothing behind
 	@$(PYTEST) -m cluster
 
+.PHONY: chaos
+chaos: env tools ## Rounds of faults on all of Octo's parts as processes (SEEDS=200 FIRST=1 RIGS=1)
+	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(RIGS),--rigs $(RIGS))
+
 .PHONY: bench-worker
 bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench/worker.json (ROUNDS=5 ONLY=large,small,memory)
 	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))

@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pydantic import SecretStr
 from octo_core.db.migrate import upgrade
 from octo_core.db.session import Database
 from octo_core.settings import DatabaseSettings
-from tests.support.ports import free_port
+from tests.support.ports import ReservedPort
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class PostgresServer:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while subprocess.run(
             [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
         ).returncode:
@@ -64,6 +65,16 @@ class PostgresServer:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """SIGKILL all of it at one moment, which no clean-up survives."""
+        if self.process is None:
+            return
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (self.process.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
 
 
 def _as_postgres() -> list[str]:
@@ -81,9 +92,9 @@ def _binaries() -> Path:
     return Path(on_path).resolve().parent
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """The server; databases come from ``database_settings``."""
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of one's own, with nothing in it."""
     folder = Path(tempfile.mkdtemp(prefix="octo-postgres-"))
     binaries = _binaries()
     data = folder / "data"
@@ -98,13 +109,22 @@ def postgres() -> Iterator[PostgresServer]:
         stdout=subprocess.DEVNULL,
         cwd=folder,
     )
-    server = PostgresServer(binaries, data, free_port())
+    port = ReservedPort()
+    server = PostgresServer(binaries, data, port.number)
     server.start()
     try:
         yield server
     finally:
         server.stop()
+        port.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The server; databases come from ``database_settings``."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ class Program:
         self.log = log
         self._command = list(command)
         self._ready = ready
-        self._environment = dict(environment) if environment is not None else None
+        self.environment = dict(environment) if environment is not None else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,7 +48,7 @@ class Program:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self._command],
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
 from octo_controller.reconcile.attempt import begin, follow, teardown
-from octo_controller.reconcile.draft import FALSE, TRUE, Draft
+from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
 from octo_controller.reconcile.finish import active_deadline, back_off, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
     AddFinalizer,
@@ -247,6 +247,10 @@ def _await_provider(draft: Draft, since: datetime, options: ResolvedOptions) -> 
     message = f"OctoProvider {seen.job.spec.provider_ref.name!r} " + (
         f"cannot be used: {seen.provider_problem}" if seen.provider_problem else "does not exist"
     )
+    known = seen.job.status.condition(ConditionType.ACCEPTED)
+    if known is not None and known.status is not UNKNOWN:
+        # It was there, and went while the run waited: the time counts from then on.
+        since = max(since, known.last_transition_time if known.status is FALSE else draft.now)
     deadline = since + timedelta(seconds=options.pending_deadline_seconds)
     if draft.now >= deadline:
         fail(draft, Verdict(Category.CONFIG, reason, message))

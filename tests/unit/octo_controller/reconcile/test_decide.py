@@ -77,6 +77,25 @@ class TestStart:
         assert plan.status.failure is not None
         assert (plan.status.failure.category, plan.status.failure.reason) == (Category.CONFIG, "ProviderNotFound")
 
+    def test_a_provider_deleted_while_a_run_waits_gives_it_the_whole_deadline_from_then_on(self) -> None:
+        concurrency = {"policy": "Enqueue", "max": 1}
+        waits = plan_of(observed(job(concurrency=concurrency), peers=(peer(active=True),)), 5000).status
+        assert waits.state is State.QUEUED
+        orphan = plan_of(observed(job(status=waits, concurrency=concurrency), provider=None), 6000)
+        assert (orphan.status.state, orphan.requeue_after) == (State.PENDING, 900)
+        later = plan_of(observed(job(status=orphan.status, concurrency=concurrency), provider=None), 6899)
+        assert later.status.state is State.PENDING
+        end = plan_of(observed(job(status=orphan.status, concurrency=concurrency), provider=None), 6900).status
+        assert end.failure is not None
+        assert (end.state, end.failure.reason) == (State.FAILED, "ProviderNotFound")
+
+    def test_a_provider_deleted_while_an_attempt_runs_does_not_touch_it(self) -> None:
+        over = child(complete=True, started=at(1))
+        seen = observed(job(status=running()), children=(child(ready=1, started=at(1)),), provider=None)
+        assert (plan_of(seen, 60).actions, plan_of(seen, 60).status.state) == ((), State.RUNNING)
+        done = observed(seen.job, children=(over,), provider=None, pods=Pods((pod(exit_code=0),)))
+        assert plan_of(done, 90).status.state is State.SUCCEEDED
+
     def test_a_provider_that_cannot_be_read_says_why(self) -> None:
         plan = plan_of(observed(provider=None, provider_problem="spec.source: missing"))
         assert condition(plan.status, ConditionType.ACCEPTED).reason == "InvalidSpec"
