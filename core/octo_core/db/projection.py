@@ -16,6 +16,8 @@ from octo_core.db import events
 from octo_core.db.events import NewEvent
 from octo_core.db.tables import JobRow
 from octo_core.domain.events import EventType, Seen, job_changes
+from octo_core.domain.model import rfc3339
+from octo_core.domain.states import DELETED
 from octo_core.domain.status import ConditionType, State
 
 
@@ -98,7 +100,12 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
 
 
 async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime) -> None:
-    """Note that these OctoJobs are gone from the cluster; their rows stay."""
+    """Note that these OctoJobs are gone from the cluster; their rows stay.
+
+    One that went without its last state being seen (its finalizer was taken away, or failed open while Postgres and
+    then the controller were away) took its Job and pods with it: its run ends here as Cancelled, for the reason
+    Deleted, rather than stay Running for ever.
+    """
     rows = await session.execute(
         select(
             JobRow.uid,
@@ -107,25 +114,32 @@ async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datet
             JobRow.state,
             JobRow.attempt,
             JobRow.reason,
+            JobRow.status,
+            JobRow.finished_at,
             JobRow.last_event,
         )
         .where(JobRow.uid.in_(sorted(uids)), JobRow.deleted_at.is_(None))
         .order_by(JobRow.uid)
         .with_for_update()
     )
-    gone = rows.all()
-    if not gone:
-        return
-    await session.execute(
-        update(JobRow), [{"uid": row.uid, "deleted_at": now, "last_event": row.last_event + 1} for row in gone]
-    )
-    await events.append(
-        session,
-        [
-            _event(EventType.JOB_DELETED, row._asdict(), Seen(row.state, row.attempt), seq=row.last_event + 1, at=now)
-            for row in gone
-        ],
-    )
+    changes: list[dict[str, Any]] = []
+    told: list[NewEvent] = []
+    for row in rows:
+        values, seen, seq = row._asdict(), Seen(row.state, row.attempt), row.last_event
+        kinds: list[EventType] = []
+        if not State(row.state).terminal:
+            values |= {"state": State.CANCELLED.value, "reason": DELETED, "finished_at": now}
+            values["status"] = {**row.status, "state": State.CANCELLED.value, "completionTime": rfc3339(now)}
+            kinds += job_changes(seen, Seen(values["state"], row.attempt))
+        for kind in (*kinds, EventType.JOB_DELETED):
+            seq += 1
+            told.append(_event(kind, values, seen, seq=seq, at=now))
+            seen = Seen(values["state"], row.attempt)
+        kept = {name: values[name] for name in ("uid", "state", "reason", "status", "finished_at")}
+        changes.append({**kept, "deleted_at": now, "last_event": seq})
+    if changes:
+        await session.execute(update(JobRow), changes)
+    await events.append(session, told)
 
 
 async def live_uids(session: AsyncSession, namespace: str) -> set[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from octo_core.domain.status import Condition, ConditionStatus, ConditionType, State
 
-CANCELLED_REASONS = ("Cancelled", "Replaced", "Deleted")
+DELETED = "Deleted"
+CANCELLED_REASONS = ("Cancelled", "Replaced", DELETED)
 """Reasons of ``Succeeded=False`` with which a run was ended on request rather than failed."""
 
 BACKING_OFF = "BackingOff"

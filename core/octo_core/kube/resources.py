@@ -32,4 +32,5 @@ EVENTS = Resource("", "v1", "events", "Event")
 EVENTS_V1 = Resource("events.k8s.io", "v1", "events", "Event")
 """The same objects in their newer form, in which a series is counted."""
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)

@@ -102,13 +102,30 @@ async def test_many_writers_in_any_order_neither_deadlock_nor_leave_gaps(databas
 
 async def test_a_deleted_job_keeps_its_row(database: Database) -> None:
     async with database.transaction() as session:
-        await project(session, [octojob("a", 1, "Running"), octojob("b", 1, "Running")], now=NOW)
+        await project(session, [octojob("a", 1, "Succeeded"), octojob("b", 1, "Running")], now=NOW)
     for _ in range(2):
         async with database.transaction() as session:
             await mark_deleted(session, ["a", "unknown"], now=NOW)
     async with database.transaction() as session:
         assert await live_uids(session, "octo") == {"b"}
-    assert await events(database, "a") == [(1, "job.created"), (2, "job.running"), (3, "job.deleted")]
+    assert await events(database, "a") == [(1, "job.created"), (2, "job.succeeded"), (3, "job.deleted")]
+
+
+async def test_a_job_that_went_without_a_last_word_does_not_run_for_ever(database: Database) -> None:
+    async with database.transaction() as session:
+        await project(session, [octojob("a", 1, "Running", attempt=1)], now=NOW)
+    async with database.transaction() as session:
+        await mark_deleted(session, ["a"], now=NOW)
+    async with database.transaction() as session:
+        row = (await session.execute(select(JobRow))).scalar_one()
+        assert (row.state, row.reason, row.finished_at, row.deleted_at) == ("Cancelled", "Deleted", NOW, NOW)
+        assert (row.status["state"], row.status["attempt"]) == ("Cancelled", 1)
+    told = [(1, "job.created"), (2, "job.running"), (3, "job.cancelled"), (4, "job.deleted")]
+    assert await events(database, "a") == told
+    # The word comes after all: from a controller that held it while Postgres was away.
+    async with database.transaction() as session:
+        await project(session, [octojob("a", 2, "Succeeded", attempt=1)], now=NOW)
+    assert await rows(database) == {"a": (2, "Succeeded", 5)}
 
 
 async def test_a_nul_character_does_not_stop_the_mirror(database: Database) -> None:

@@ -1,0 +1,81 @@
+"""Knows when the namespace is being deleted, and then lets go of what is in it.
+
+Kubernetes deletes a namespace's pods first, also those of a controller that runs in it; the OctoJobs that it deletes next
+would wait for their finalizer, and the namespace with them, for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from octo_core.domain.errors import ConflictError, NotFoundError, OctoError
+from octo_core.domain.names import ARCHIVE_FINALIZER
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import NAMESPACES, OCTOJOBS
+
+Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+TRIES = 5
+
+
+class NamespaceWatch:
+    """Looks at the namespace every few seconds; ``leaving`` is called once, when it is seen to be deleted."""
+
+    def __init__(self, client: KubeClient, name: str, *, leaving: Callable[[], None]) -> None:
+        self._client = client
+        self._name = name
+        self._leaving = leaving
+        self.terminating = False
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def look(self) -> bool:
+        """Whether the namespace is being deleted, as far as it can be told."""
+        if not self.terminating:
+            try:
+                raw = await self._client.get(NAMESPACES, None, self._name)
+            except OctoError as error:
+                # Without the right to look, a controller outside goes on as if it were not.
+                logger.debug("the namespace cannot be looked at: %s", error.detail)
+                return False
+            self.terminating = bool(raw["metadata"].get("deletionTimestamp"))
+            if self.terminating:
+                logger.warning("namespace %s is being deleted", self._name)
+                self._leaving()
+        return self.terminating
+
+
+async def release_all(client: KubeClient, namespace: str) -> int:
+    """Take the archive's finalizer from every OctoJob of a namespace that is being deleted; how many had it.
+
+    For the end of a controller that goes with its namespace: nobody comes after it.
+    """
+    count = 0
+    for _ in range(TRIES):
+        changed = False
+        async for raw in client.items(OCTOJOBS, namespace):
+            meta = raw["metadata"]
+            rest = [name for name in meta.get("finalizers", ()) if name != ARCHIVE_FINALIZER]
+            if len(rest) == len(meta.get("finalizers", ())):
+                continue
+            # Conditional, so that a finalizer which another adds meanwhile is not lost.
+            body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": rest}}
+            try:
+                await client.patch(OCTOJOBS, namespace, meta["name"], body)
+                count += 1
+            except NotFoundError:
+                continue
+            except ConflictError:
+                changed = True
+        if not changed:
+            break
+    return count
