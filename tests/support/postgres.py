@@ -78,8 +78,9 @@ class PostgresServer:
 
 
 def _as_postgres() -> list[str]:
-    """Postgres refuses to run as root."""
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    """Postgres refuses to run as root; and it is to end with this process, whatever ends that."""
+    account = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", "--pdeathsig", "KILL", *account]
 
 
 def _binaries() -> Path:

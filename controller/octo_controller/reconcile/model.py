@@ -21,6 +21,8 @@ class Policy:
 
     cancel_force_after_seconds: int = 30
     archive_fail_open_seconds: int = 600
+    leaving_fail_open_seconds: int = 30
+    """The same in a namespace that is being deleted, and waits for it."""
     stalled_after_seconds: int = 600
 
 
@@ -179,6 +181,8 @@ class Observed:
     line: Line = Line()
     admitted: bool = False
     """It was let go earlier, and this may not show in the cluster yet."""
+    leaving: bool = False
+    """The namespace is being deleted."""
     mirrored: bool = False
     """This very version is committed to Postgres."""
     pods: Pods | None = None

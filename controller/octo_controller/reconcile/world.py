@@ -93,11 +93,17 @@ class World:
         self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
         self.providers: Cache[Provider] = Cache(_provider)
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
+        self.leaving = False
         # Runs that were let go and may not show it in the cluster yet. Rebuilt from Jobs and status by a restart.
         self._admitted: set[str] = set()
         # The newest Job of each run that was seen: the cluster may lose one before its uid is written down.
         self._newest: dict[str, JobView] = {}
         self._ledger = Ledger(capacity=capacity)
+
+    def leave(self) -> None:
+        """The namespace is being deleted: what waits for the archive does not wait long any more."""
+        self.leaving = True
+        self.visit_all()
 
     def saw(self, kind: Kind, raw: Raw, *, own: bool = False) -> None:
         """Take in an object that was listed, watched, or (``own``) answered to a write of ours, after
@@ -158,6 +164,7 @@ class World:
             children=() if over else tuple(self.children.find("owner", job.meta.uid)),
             line=Line() if over or job.status.attempts else self._ledger.line(job.meta.uid),
             admitted=job.meta.uid in self._admitted or self._has_begun(job),
+            leaving=self.leaving,
             mirrored=self._mirror.holds(job.meta.uid, job.meta.resource_version),
             pods=facts.pods if fresh else None,
             newest=None if over else self._newest.get(job.meta.uid),

@@ -602,6 +602,13 @@ class TestAfterEnd:
         assert (waits.actions, waits.requeue_after) == ((), 1)
         assert plan_of(observed(self.over(deleted_at=70)), 670).actions == (ReleaseFinalizer(unarchived=True),)
 
+    def test_in_a_namespace_that_is_being_deleted_it_does_not_wait_that_long(self) -> None:
+        early = plan_of(observed(self.over(deleted_at=70), leaving=True), 99)
+        assert (early.actions, early.requeue_after) == ((), 1)
+        assert plan_of(observed(self.over(deleted_at=70), leaving=True), 100).actions == (
+            ReleaseFinalizer(unarchived=True),
+        )
+
     def test_a_delete_of_a_running_one_is_a_cancel_first(self) -> None:
         seen = observed(job(status=running(), deleted_at=20), children=(child(ready=1),))
         assert plan_of(seen, 21).actions == (DeleteJob("run-1", "job-1"),)
