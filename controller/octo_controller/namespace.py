@@ -1,7 +1,7 @@
 """Knows when the namespace is being deleted, and then lets go of what is in it.
 
-Kubernetes deletes a namespace's pods first, also those of a controller that runs in it; the OctoJobs that it deletes next
-would wait for their finalizer, and the namespace with them, for ever.
+Kubernetes deletes a namespace's pods first, also those of a controller that runs in it; the OctoJobs that it deletes
+next would wait for their finalizer, and the namespace with them, for ever.
 """
 
 from __future__ import annotations

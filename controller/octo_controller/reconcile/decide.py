@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
 from octo_controller.reconcile.attempt import begin, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
-from octo_controller.reconcile.finish import active_deadline, back_off, cancelled, conclude, fail
+from octo_controller.reconcile.finish import active_deadline, back_off, backoff, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
     AddFinalizer,
     DeleteJob,
@@ -199,6 +199,11 @@ def _retry(draft: Draft, number: int, options: ResolvedOptions) -> None:
         fail(draft, Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds"))
         return
     if now < due:
+        longest = now + backoff(options.retry_policy, seen.job.meta.uid, number - 1)
+        if due > longest:
+            # The clock was ahead when that was written.
+            due = longest
+            draft.change(next_attempt_time=due)
         back_off(draft, number, due)
         return
     leftovers = [job for job in _own(seen) if not job.finished]

@@ -425,6 +425,17 @@ class TestEnd:
         assert second.actions == (CreateJob(2),)
         assert (second.status.attempt, second.status.next_attempt_time) == (2, None)
 
+    def test_a_clock_that_is_set_back_does_not_make_a_retry_wait_longer_than_its_policy_says(self) -> None:
+        policy = {"backoffSeconds": 30}
+        first = ended(20, retryPolicy=policy)
+        seen = observed(job(status=first.status, retryPolicy=policy), children=(child(failed=True),))
+        back = plan_of(seen, -3600)
+        assert back.requeue_after is not None
+        assert back.requeue_after <= 30
+        assert back.status.next_attempt_time == at(-3600 + back.requeue_after)
+        again = plan_of(observed(job(status=back.status, retryPolicy=policy), children=seen.children), -3570)
+        assert again.actions == (CreateJob(2),)
+
     def test_a_retry_waits_until_nothing_of_the_last_attempt_is_left(self) -> None:
         first = ended(20)
         again = plan_of(observed(job(status=first.status), children=(child(active=1),)), 900)
