@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from octo_core.domain.errors import OctoError
+from octo_core.kube.client import Propagation
 from octo_core.kube.resources import JOBS, LEASES, PODS
 from tests.chaos.rig import NAMESPACE, Rig
 from tests.support.node import Sandbox
@@ -131,7 +132,7 @@ async def delete_jobs(rig: Rig, fault: Fault, rng: random.Random) -> None:
         page = await rig.kube.list_page(JOBS, NAMESPACE)
         jobs = page["items"]
         for job in rng.sample(jobs, min(2, len(jobs))):
-            how = rng.choice(("Foreground", "Background"))
+            how: Propagation = "Foreground" if rng.random() < 0.5 else "Background"
             await rig.kube.delete(JOBS, NAMESPACE, job["metadata"]["name"], propagation=how)
 
 

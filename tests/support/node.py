@@ -174,10 +174,11 @@ class Node:
         code = box.exit_code() if box.started else 137
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if code is None:
-            phase, state = "Running", {"running": {"startedAt": now}}
+            phase = "Running"
+            state: Raw = {"running": {"startedAt": now}}
         else:
             phase = "Succeeded" if code == 0 else "Failed"
-            said = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": box.message()}
+            said: Raw = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": box.message()}
             state = {"terminated": {**said, "startedAt": now, "finishedAt": now}}
         if pod.get("status", {}).get("phase") == phase:
             return
