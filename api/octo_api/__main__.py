@@ -14,9 +14,10 @@ import uvicorn
 from pydantic import ValidationError
 
 from octo_api.auth.caller import ANY
+from octo_api.auth.settings import KeySettings
 from octo_api.commands import check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
-from octo_api.settings import ApiSettings, KeySettings
+from octo_api.settings import ApiSettings
 from octo_core.domain.errors import OctoError
 from octo_core.settings import DatabaseSettings
 from octo_core.telemetry import configure_logging

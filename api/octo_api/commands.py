@@ -10,7 +10,7 @@ from time import monotonic
 
 from octo_api.auth.caller import ANY, Scope
 from octo_api.auth.credentials import PlainKey, hash_secret, new_key
-from octo_api.settings import KeySettings
+from octo_api.auth.settings import KeySettings
 from octo_core.db import api_keys, migrate
 from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database

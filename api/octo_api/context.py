@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from starlette.types import Scope
 
+from octo_api.limits.buckets import Allowance
+
 _KEY = "octo.request"
 
 
@@ -19,11 +21,15 @@ class RequestContext:
     action: str | None = None
     """Noun and verb, such as ``jobs.create``; None until a route was found."""
     mutates: bool = False
+    scope: str | None = None
+    """What the caller has to be allowed, if the route asks for a scope."""
     actor: str | None = None
     namespace: str | None = None
     resource: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
     """More for the audit row: what was asked for, never a secret."""
+    allowance: Allowance | None = None
+    """What is left of the caller's share, once the caller is known."""
 
     def attach(self, scope: Scope) -> None:
         """Make this the context of a request."""

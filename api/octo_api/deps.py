@@ -9,12 +9,18 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from octo_api.auth.caller import Caller
+from octo_api.auth.service import Presented
 from octo_api.context import RequestContext
+from octo_api.errors import RateLimitedError
 from octo_api.services import Services
 from octo_core.domain.errors import UnauthenticatedError
 
 _api_key_header = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
-_bearer = HTTPBearer(scheme_name="Token", auto_error=False, description="A token from login.")
+_bearer = HTTPBearer(
+    scheme_name="Token",
+    auto_error=False,
+    description="A token from login, of a Kubernetes ServiceAccount, or from OpenID Connect.",
+)
 _worker = HTTPBearer(scheme_name="Worker", auto_error=False, description="The ServiceAccount token of a run's pod.")
 
 
@@ -35,15 +41,28 @@ ContextDep = Annotated[RequestContext, Depends(context_of)]
 ApiKeyHeaderDep = Annotated[str | None, Security(_api_key_header)]
 
 
-async def authenticate(
-    services: ServicesDep,
+def presented(
     context: ContextDep,
     api_key: ApiKeyHeaderDep,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Caller:
-    """The caller of this request; raises UnauthenticatedError."""
-    caller = await services.auth.authenticate(api_key=api_key, bearer=bearer.credentials if bearer else None)
+) -> Presented:
+    """The credentials of this request, still to be checked."""
+    return Presented(api_key, bearer.credentials if bearer else None, context.client)
+
+
+PresentedDep = Annotated[Presented, Depends(presented)]
+
+
+async def authenticate(services: ServicesDep, context: ContextDep, credentials: PresentedDep) -> Caller:
+    """The caller of this request; raises UnauthenticatedError, or RateLimitedError for one that asks too often."""
+    caller = await services.auth.authenticate(credentials, scope=context.scope)
     context.actor = caller.subject
+    if services.callers is not None:
+        context.allowance = services.callers.take(caller.subject)
+        if not context.allowance.allowed:
+            raise RateLimitedError(
+                "This caller asks too often; see the RateLimit headers.", retry_after=context.allowance.retry_seconds
+            )
     return caller
 
 
@@ -51,14 +70,12 @@ CallerDep = Annotated[Caller, Depends(authenticate)]
 
 
 def reauthentication(
-    services: ServicesDep,
-    api_key: ApiKeyHeaderDep,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    services: ServicesDep, context: ContextDep, credentials: PresentedDep
 ) -> Callable[[], Awaitable[Caller]]:
     """Checks the credential of this request once more, for an answer that takes hours; raises as ``authenticate``."""
 
     async def again() -> Caller:
-        return await services.auth.authenticate(api_key=api_key, bearer=bearer.credentials if bearer else None)
+        return await services.auth.authenticate(credentials, scope=context.scope)
 
     return again
 

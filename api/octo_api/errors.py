@@ -50,8 +50,14 @@ class ProviderNotFoundError(NotFoundError):
     code = "provider-not-found"
 
 
+class ApiKeyNotFoundError(NotFoundError):
+    """No API key of that id, or none that the caller may know of."""
+
+    code = "api-key-not-found"
+
+
 class InvalidStateError(ConflictError):
-    """The run is past the point where this could be done."""
+    """The run, or the key, is past the point where this could be done."""
 
     code = "invalid-state"
 
@@ -81,6 +87,25 @@ class TooManyStreamsError(OctoError):
     retryable = True
 
 
+class IssuerUnavailableError(OctoError):
+    """The OpenID Connect issuer's keys are needed, and it does not answer."""
+
+    code = "issuer-unavailable"
+    retryable = True
+
+
+class RateLimitedError(OctoError):
+    """The caller, or the client's address, asks too often; ``retry_after`` is in seconds."""
+
+    code = "rate-limited"
+    retryable = True
+    retry_after = RETRY_AFTER_SECONDS
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class CursorExpiredError(OctoError):
     """What lies behind the cursor is not kept any more, or changed too much; it has to be read from the start."""
 
@@ -98,6 +123,8 @@ _STATUS: tuple[tuple[type[OctoError], int], ...] = (
     (PreconditionFailedError, 412),
     (InvalidError, 422),
     (IdempotencyKeyReusedError, 422),
+    (RateLimitedError, 429),
+    (IssuerUnavailableError, 503),
     (ClusterRefusedError, 503),
     (TooManyStreamsError, 503),
     (ClusterUnavailableError, 503),
@@ -107,10 +134,17 @@ _STATUS: tuple[tuple[type[OctoError], int], ...] = (
 _DETAILS = {
     ClusterUnavailableError.code: "The Kubernetes API cannot be used at the moment; try again.",
     DatabaseUnavailableError.code: "The database cannot be used at the moment; try again.",
+    IssuerUnavailableError.code: "The identity provider cannot be used at the moment; try again.",
 }
 """For errors whose own words are about the inside; the log has those."""
 
-_HTTP_CODES = {404: "route-not-found", 405: "method-not-allowed", 413: "payload-too-large"}
+_HTTP_CODES = {
+    404: "route-not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    413: "payload-too-large",
+    431: "headers-too-large",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +175,20 @@ class Problem:
 
 
 INTERNAL = Problem(500, "internal", "The server failed on this request; its log has the cause under the request id.")
+BAD_REQUEST = Problem(400, "bad-request", "This is not an HTTP request.")
 TOO_LARGE = Problem(413, _HTTP_CODES[413], "The request body is larger than this server takes.")
+HEAD_TOO_LARGE = Problem(431, _HTTP_CODES[431], "The request's headers are larger than this server takes.")
+HEAD_TIMEOUT = Problem(408, _HTTP_CODES[408], "The request's headers did not arrive in time.", retryable=True)
+BODY_TIMEOUT = Problem(408, _HTTP_CODES[408], "The request's body did not arrive in time.", retryable=True)
+
+
+def _unavailable(code: str, detail: str) -> Problem:
+    again = RETRY_AFTER_SECONDS
+    return Problem(503, code, detail, True, {"retryAfter": again}, {"Retry-After": str(again)})
+
+
+OVERLOADED = _unavailable("overloaded", "The server has more requests under way than it can serve; try again.")
+TIMEOUT = _unavailable("timeout", "The server could not answer in time; try again.")
 
 
 def problem_of(error: Exception) -> Problem:
@@ -154,6 +201,8 @@ def problem_of(error: Exception) -> Problem:
             more={"errors": _validation_errors(error.errors())},
         )
     if isinstance(error, HTTPException):
+        if error.status_code == BODY_TIMEOUT.status:
+            return BODY_TIMEOUT
         code = _HTTP_CODES.get(error.status_code, "bad-request" if error.status_code < 500 else INTERNAL.code)
         phrase = HTTPStatus(error.status_code).phrase
         return Problem(error.status_code, code, f"{phrase}.", headers=dict(error.headers or {}))
@@ -172,8 +221,9 @@ def _of_octo_error(error: OctoError, status: int) -> Problem:
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="octo"'
     if error.retryable:
-        more["retryAfter"] = RETRY_AFTER_SECONDS
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        seconds = error.retry_after if isinstance(error, RateLimitedError) else RETRY_AFTER_SECONDS
+        more["retryAfter"] = seconds
+        headers["Retry-After"] = str(seconds)
     detail = _DETAILS.get(error.code, error.detail)
     return Problem(status, error.code, detail, retryable=error.retryable, more=more, headers=headers)
 

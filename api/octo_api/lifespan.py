@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 
-from octo_api.audit import AuditLog
-from octo_api.auth.service import AuthService
+from octo_api.audit.log import AuditLog
+from octo_api.audit.reader import AuditReader
+from octo_api.auth import keyring
+from octo_api.auth.assembly import Auth, assemble
+from octo_api.auth.keys import KnownKeys
 from octo_api.background import repeat, until_done
 from octo_api.cursor import CursorCodec
 from octo_api.events.feed import Feed, StreamLimits
@@ -24,6 +27,7 @@ from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
 from octo_api.jobs.sweeper import Sweeper
 from octo_api.ledger.service import LedgerService
+from octo_api.limits.buckets import Buckets
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
@@ -40,6 +44,7 @@ from octo_core.kube.client import KubeClient
 
 _FLUSH_SECONDS = 5.0
 _EXPIRE_SECONDS = 300.0
+_PRUNE_SECONDS = 3600.0
 _KUBE_TIMEOUT_SECONDS = 10.0
 
 
@@ -68,7 +73,15 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         stack.push_async_callback(kube.close)
         submission = Submission(kube, clock=process.clock)
         first_key = asyncio.Event()
-        services = _services(process, database, kube, submission, first_key)
+        auth = assemble(
+            settings,
+            database=database,
+            kube=kube,
+            namespace=settings.namespace,
+            clock=process.clock,
+            random=process.random,
+        )
+        services = _services(process, database, kube, submission, auth, first_key)
         sweeper = Sweeper(
             database,
             submission,
@@ -85,19 +98,26 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         _start(stack, tailer.run())
         _start(stack, listen(settings, tailer.hint, application_name="octo-api-listen"))
         _start(stack, repeat("expiry of events", tailer.expire, every=_EXPIRE_SECONDS))
-        _start(stack, _put_first_key(settings, services.auth, first_key))
+        _start(stack, repeat("signing keys", auth.key_ring.refresh, every=keyring.REFRESH.total_seconds()))
+        _start(stack, repeat("pruning of the audit log", services.audit.prune, every=_PRUNE_SECONDS))
+        _start(stack, _put_first_key(settings, auth.known_keys, first_key))
         yield
 
 
-async def _put_first_key(settings: ApiSettings, auth: AuthService, done: asyncio.Event) -> None:
+async def _put_first_key(settings: ApiSettings, keys: KnownKeys, done: asyncio.Event) -> None:
     if settings.bootstrap_api_key is not None:
         text = settings.bootstrap_api_key.get_secret_value()
-        await until_done("first API key", lambda: auth.put_bootstrap_key(text))
+        await until_done("first API key", lambda: keys.put_first(text))
     done.set()
 
 
 def _services(
-    process: Process, database: Database, kube: KubeClient, submission: Submission, first_key: asyncio.Event
+    process: Process,
+    database: Database,
+    kube: KubeClient,
+    submission: Submission,
+    auth: Auth,
+    first_key: asyncio.Event,
 ) -> Services:
     settings, clock = process.settings, process.clock
     feed = Feed()
@@ -111,13 +131,13 @@ def _services(
     return Services(
         clock=clock,
         namespace=settings.namespace,
-        auth=AuthService(
-            database,
-            pepper=settings.api_key_pepper,
-            signing_key=settings.token_signing_key,
-            token_ttl=settings.token_ttl,
-            clock=clock,
-        ),
+        auth=auth.service,
+        api_keys=auth.api_keys,
+        key_ring=auth.key_ring,
+        audit=AuditReader(database, kept=timedelta(days=settings.audit_retention_days), clock=clock),
+        callers=Buckets(size=settings.rate_limit_requests, fill_seconds=settings.rate_limit_window_seconds, clock=clock)
+        if settings.rate_limit_requests
+        else None,
         jobs=JobService(
             database,
             kube,

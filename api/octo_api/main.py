@@ -11,8 +11,10 @@ from typing import Any
 from fastapi import FastAPI
 
 import octo_api
-from octo_api.audit import AuditLog
+from octo_api.audit.log import AuditLog
+from octo_api.audit.router import AuditRouter
 from octo_api.auth.credentials import parse_key
+from octo_api.auth.keys_router import ApiKeyRouter
 from octo_api.auth.router import AuthRouter
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
@@ -77,6 +79,7 @@ def create_app(
     register_error_handlers(app)
     nouns = (
         AuthRouter(),
+        ApiKeyRouter(),
         ProviderRouter(),
         VerificationRouter(),
         LedgerRouter(),
@@ -84,6 +87,7 @@ def create_app(
         JobRouter(),
         EventRouter(),
         ReportRouter(),
+        AuditRouter(),
         OpsRouter(metrics),
     )
     for noun in nouns:

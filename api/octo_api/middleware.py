@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from octo_api.audit import AuditLog
+from octo_api.audit.log import AuditLog
 from octo_api.context import RequestContext
 from octo_api.errors import INTERNAL, TOO_LARGE, response_of
 from octo_api.metrics import Metrics

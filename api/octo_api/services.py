@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from octo_api.audit.reader import AuditReader
+from octo_api.auth.api_keys import ApiKeyService
+from octo_api.auth.keyring import KeyRing
 from octo_api.auth.service import AuthService
 from octo_api.cursor import CursorCodec
 from octo_api.events.feed import Feed, StreamLimits
@@ -14,6 +17,7 @@ from octo_api.health import Health
 from octo_api.jobs.listing import JobLists
 from octo_api.jobs.service import JobService
 from octo_api.ledger.service import LedgerService
+from octo_api.limits.buckets import Buckets
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
@@ -29,6 +33,11 @@ class Services:
     namespace: str
     """Where a request goes that names no namespace."""
     auth: AuthService
+    api_keys: ApiKeyService
+    key_ring: KeyRing
+    audit: AuditReader
+    callers: Buckets | None
+    """Each caller's share of this process, if there is a limit."""
     jobs: JobService
     events: EventService
     job_lists: JobLists

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from octo_core.settings import ClusterSettings, DatabaseSettings
-
-
-class KeySettings(DatabaseSettings):
-    """For what makes or checks API keys."""
-
-    api_key_pepper: SecretStr = Field(min_length=32, description="Secret under which API keys are hashed.")
+from octo_api.auth.settings import AuthSettings
+from octo_api.limits.settings import LimitSettings
+from octo_core.settings import ClusterSettings
 
 
-class ApiSettings(ClusterSettings, KeySettings):
+class ApiSettings(ClusterSettings, AuthSettings, LimitSettings):
     """Of `octo-api serve`."""
 
-    token_signing_key: SecretStr = Field(min_length=32, description="Signs the tokens of login, and cursors.")
-    bootstrap_api_key: SecretStr | None = Field(
-        default=None, description="A first API key with every right, made at start; octo_<12 of a-z2-7>_<43 base64url>."
-    )
     listen_host: str = "0.0.0.0"  # noqa: S104 - a pod serves its own network
     listen_port: int = Field(default=8080, ge=1, le=65535)
     shutdown_grace_seconds: int = Field(default=20, ge=0, description="For requests under way when told to end.")
-    max_body_bytes: int = Field(default=1 << 20, ge=1024)
-    token_ttl_seconds: int = Field(default=900, ge=60, le=86_400)
+    audit_retention_days: int = Field(default=400, ge=31, description="Age at which audit rows are deleted.")
     # More than the hour that repairs allow a claim, see jobs.submission.
     idempotency_ttl_seconds: int = Field(default=7 * 86_400, ge=7200)
     sweep_after_seconds: float = Field(
@@ -43,11 +34,6 @@ class ApiSettings(ClusterSettings, KeySettings):
     progress_interval_seconds: float = Field(
         default=10.0, ge=0, description="Progress is written to an OctoJob at most this often."
     )
-
-    @property
-    def token_ttl(self) -> timedelta:
-        """Life of a token from login."""
-        return timedelta(seconds=self.token_ttl_seconds)
 
     @property
     def event_retention(self) -> timedelta:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from octo_api.auth.identity import Identity
 from octo_core.domain.errors import ForbiddenError
 
 ANY = "*"
@@ -36,13 +37,22 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. ``subject`` is also the tenant of their Idempotency-Keys."""
+    """An authenticated caller. ``subject`` is also the tenant of their Idempotency-Keys.
+
+    ``scopes`` and ``namespaces`` are what the credential may do and where, each scope in each namespace. Of an
+    identity from elsewhere, whose rights may differ from namespace to namespace, they hold the scope of the route
+    at hand, and where the identity has it.
+    """
 
     subject: str
-    key_id: str
+    key_id: str | None
     scopes: frozenset[str]
     namespaces: frozenset[str]
     expires_at: datetime | None
+    identity: Identity | None = None
+    """If another authority vouches for the caller, instead of an API key."""
+    delegates_until: datetime | None = None
+    """When the API key of the caller ends, and with it whatever it may hand on."""
 
     def require(self, scope: Scope) -> None:
         """Raise ForbiddenError unless the caller has the scope."""

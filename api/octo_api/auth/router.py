@@ -1,8 +1,13 @@
-"""``/v1/auth``."""
+"""``/v1/auth`` and the key set."""
 
 from __future__ import annotations
 
-from octo_api.auth.schemas import Identity, Token
+from typing import Any
+
+from fastapi import Response
+
+from octo_api.auth.schemas import CallerIdentity, KeySet, Token
+from octo_api.auth.service import Presented
 from octo_api.deps import ApiKeyHeaderDep, CallerDep, ContextDep, ServicesDep
 from octo_api.routing.base import Access, BaseRouter
 
@@ -16,21 +21,28 @@ class AuthRouter(BaseRouter):
     def register_routes(self) -> None:
         self.add("POST", "/login", self.login, access=Access.PUBLIC, action="auth.login", errors=(401,))
         self.add("GET", "/verify", self.verify_token, access=Access.AUTHENTICATED, action="auth.verify")
+        self.add("GET", "/jwks", self.jwks, access=Access.PUBLIC, action="auth.jwks")
 
     async def login(self, services: ServicesDep, context: ContextDep, api_key: ApiKeyHeaderDep) -> Token:
         """Exchange the API key in `X-API-Key` for a short-lived token with the same rights."""
-        token, claims = await services.auth.login(api_key)
+        token, claims = await services.auth.login(Presented(api_key, None, context.client))
         context.actor = claims.subject
         context.resource = claims.key_id
         lifetime = claims.expires_at - services.clock()
         return Token(access_token=token, expires_in=int(lifetime.total_seconds()), expires_at=claims.expires_at)
 
-    async def verify_token(self, caller: CallerDep) -> Identity:
+    async def verify_token(self, caller: CallerDep) -> CallerIdentity:
         """Say what the credential of this request stands for."""
-        return Identity(
+        return CallerIdentity(
             subject=caller.subject,
             key_id=caller.key_id,
             scopes=tuple(sorted(caller.scopes)),
             namespaces=tuple(sorted(caller.namespaces)),
             expires_at=caller.expires_at,
         )
+
+    async def jwks(self, services: ServicesDep, response: Response) -> KeySet:
+        """The public keys under which tokens from login can be verified, as a JSON Web Key Set (RFC 7517)."""
+        keys: list[dict[str, Any]] = (await services.key_ring.published())["keys"]
+        response.headers["Cache-Control"] = "public, max-age=60"
+        return KeySet.model_validate({"keys": keys})

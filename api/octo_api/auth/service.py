@@ -1,114 +1,162 @@
-"""Checks the credential of each request against Postgres, so that a revocation works at once."""
+"""Who makes a request: each kind of credential is handed to what can check it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import SecretStr
-
-from octo_api.auth.caller import ANY, Caller
-from octo_api.auth.credentials import (
-    TokenClaims,
-    hash_secret,
-    issue_token,
-    parse_key,
-    secret_matches,
-    verify_token,
-)
-from octo_core.db import api_keys
+from octo_api.auth import tokens
+from octo_api.auth.bindings import Rights
+from octo_api.auth.caller import ANY, Caller, Scope
+from octo_api.auth.credentials import parse_key
+from octo_api.auth.identity import Identity
+from octo_api.auth.keyring import KeyRing
+from octo_api.auth.keys import KnownKeys
+from octo_api.auth.oidc import OpenIdConnect
+from octo_api.auth.service_accounts import ServiceAccounts
+from octo_api.auth.throttle import FailedLogins
+from octo_api.auth.tokens import TokenClaims
 from octo_core.db.api_keys import ApiKey
-from octo_core.db.session import Database
 from octo_core.domain.errors import InvalidError, UnauthenticatedError
 
-BOOTSTRAP_SUBJECT = "admin"
-_TOUCH_EVERY = timedelta(minutes=1)
 _REFUSED = "The credential is missing, unknown, expired or revoked."
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request carries, and where it comes from. ``repr`` shows no secret."""
+
+    api_key: str | None
+    bearer: str | None
+    client: str | None
+
+    def __repr__(self) -> str:
+        return f"Presented(client={self.client!r})"
+
+
 class AuthService:
-    """API keys and the tokens made from them. All refusals look alike to the caller."""
+    """API keys, the tokens made from them, ServiceAccounts and OIDC users. All refusals look alike to the caller."""
 
     def __init__(
         self,
-        database: Database,
         *,
-        pepper: SecretStr,
-        signing_key: SecretStr,
+        keys: KnownKeys,
+        ring: KeyRing,
+        service_accounts: ServiceAccounts,
+        oidc: OpenIdConnect | None,
+        rights: Rights,
+        failed: FailedLogins,
         token_ttl: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
-        self._database = database
-        self._pepper = pepper.get_secret_value()
-        self._signing_key = signing_key.get_secret_value()
+        self._keys = keys
+        self._ring = ring
+        self._service_accounts = service_accounts
+        self._oidc = oidc
+        self._rights = rights
+        self._failed = failed
         self._token_ttl = token_ttl
         self._clock = clock
 
-    async def authenticate(self, *, api_key: str | None, bearer: str | None) -> Caller:
+    async def authenticate(self, presented: Presented, *, scope: str | None) -> Caller:
         """The caller that a request's credentials stand for, of which the API key comes first.
 
-        Raises UnauthenticatedError, or DatabaseUnavailableError when the keys cannot be read.
+        ``scope`` is what the route asks for; None resolves all scopes. Raises UnauthenticatedError,
+        RateLimitedError after too many failures, or the error of a store or authority that is away.
         """
-        if api_key is not None:
-            return _caller_of(await self._check_key(api_key))
-        if bearer is not None:
-            return await self._check_token(bearer)
-        raise UnauthenticatedError(_REFUSED)
-
-    async def login(self, api_key: str | None) -> tuple[str, TokenClaims]:
-        """A short-lived token with the rights of an API key. Raises as ``authenticate`` does."""
-        if api_key is None:
-            raise UnauthenticatedError(_REFUSED)
-        key = await self._check_key(api_key)
-        return issue_token(
-            self._signing_key,
-            subject=key.subject,
-            key_id=key.id,
-            scopes=key.scopes,
-            namespaces=key.namespaces,
-            now=self._clock(),
-            ttl=self._token_ttl,
-        )
-
-    async def put_bootstrap_key(self, text: str) -> None:
-        """Make sure that this key exists, with every right. Raises InvalidError if it is malformed."""
-        plain = parse_key(text)
-        key = ApiKey(plain.id, BOOTSTRAP_SUBJECT, hash_secret(self._pepper, plain.secret), (ANY,), (ANY,))
-        async with self._database.transaction() as session:
-            await api_keys.put(session, key)
-
-    async def _check_key(self, text: str) -> ApiKey:
+        if presented.api_key is not None:
+            return _caller_of(await self._check_key(presented.api_key, presented.client))
+        self._failed.check(presented.client)
         try:
-            plain = parse_key(text)
-        except InvalidError as error:
-            raise UnauthenticatedError(_REFUSED) from error
-        now = self._clock()
-        async with self._database.transaction() as session:
-            key = await api_keys.find(session, plain.id)
-            matches = secret_matches(self._pepper, plain.secret, key.secret_hash if key else None)
-            if key is None or not matches or not key.usable(now):
+            if presented.bearer is None:
                 raise UnauthenticatedError(_REFUSED)
-            if key.last_used_at is None or now - key.last_used_at > _TOUCH_EVERY:
-                await api_keys.touch(session, key.id, now=now, at_most_every=_TOUCH_EVERY)
+            return await self._check_bearer(presented.bearer, scope)
+        except UnauthenticatedError as error:
+            self._failed.note(presented.client)
+            # What exactly is wrong with it stays in the log.
+            raise UnauthenticatedError(_REFUSED) from error
+
+    async def login(self, presented: Presented) -> tuple[str, TokenClaims]:
+        """A short-lived token with the rights of the API key. Raises as ``authenticate`` does."""
+        key = await self._check_key(presented.api_key, presented.client)
+        now = self._clock()
+        signing = await self._ring.signing()
+        claims = TokenClaims(
+            key.subject,
+            key.id,
+            key.scopes,
+            key.namespaces,
+            tokens.end_of_life(now, self._token_ttl, at_most=key.expires_at),
+        )
+        return tokens.issue_token(signing.private, signing.id, claims, now=now), claims
+
+    async def covers(self, caller: Caller, scopes: Iterable[str], namespaces: Iterable[str]) -> bool:
+        """Whether the caller has each of the scopes in each of the namespaces, and so may hand them on."""
+        wanted = frozenset(namespaces)
+        if caller.identity is None:
+            return _within(frozenset(scopes), caller.scopes) and _within(wanted, caller.namespaces)
+        found = await asyncio.gather(*(self._rights.namespaces(caller.identity, scope) for scope in scopes))
+        return all(_within(wanted, where) for where in found)
+
+    async def _check_key(self, text: str | None, client: str | None) -> ApiKey:
+        try:
+            plain = parse_key(text or "")
+        except InvalidError:
+            plain = None
+        if plain is not None:
+            # Before the limit: a client whose key is known to be good is not shut out by its neighbours.
+            known = self._keys.remembered(plain)
+            if known is not None:
+                return known
+        self._failed.check(client)
+        key = await self._keys.check(plain) if plain is not None else None
+        if key is None:
+            self._failed.note(client)
+            raise UnauthenticatedError(_REFUSED)
         return key
 
+    async def _check_bearer(self, token: str, scope: str | None) -> Caller:
+        issuer = tokens.unverified_issuer(token)
+        if issuer is None:
+            raise UnauthenticatedError("not a token")
+        if issuer == tokens.ISSUER:
+            return await self._check_token(token)
+        if self._oidc is not None and issuer == self._oidc.issuer:
+            return await self._caller_for(await self._oidc.identify(token), scope)
+        return await self._caller_for(await self._service_accounts.identify(token), scope)
+
     async def _check_token(self, token: str) -> Caller:
-        now = self._clock()
-        try:
-            claims = verify_token(self._signing_key, token, now=now)
-        except UnauthenticatedError as error:
-            raise UnauthenticatedError(_REFUSED) from error
-        async with self._database.transaction() as session:
-            key = await api_keys.find(session, claims.key_id)
-        if key is None or not key.usable(now):
-            raise UnauthenticatedError(_REFUSED)
+        public = await self._ring.verifying(tokens.key_id_of(token))
+        claims = tokens.verify_token(public, token, now=self._clock())
+        key = await self._keys.in_use(claims.key_id)
+        if key is None:
+            raise UnauthenticatedError("the token's API key is not in use any more")
         return Caller(
             subject=claims.subject,
             key_id=claims.key_id,
             scopes=frozenset(claims.scopes),
             namespaces=frozenset(claims.namespaces),
             expires_at=claims.expires_at,
+            delegates_until=key.expires_at,
         )
+
+    async def _caller_for(self, identity: Identity, scope: str | None) -> Caller:
+        asked = (scope,) if scope is not None else tuple(Scope)
+        found = await asyncio.gather(*(self._rights.namespaces(identity, name) for name in asked))
+        return Caller(
+            subject=identity.username,
+            key_id=None,
+            scopes=frozenset(name for name, where in zip(asked, found, strict=True) if where),
+            namespaces=frozenset().union(*found),
+            expires_at=identity.expires_at,
+            identity=identity,
+        )
+
+
+def _within(wanted: frozenset[str], given: frozenset[str]) -> bool:
+    return ANY in given or wanted <= given
 
 
 def _caller_of(key: ApiKey) -> Caller:
@@ -118,4 +166,5 @@ def _caller_of(key: ApiKey) -> Caller:
         scopes=frozenset(key.scopes),
         namespaces=frozenset(key.namespaces),
         expires_at=key.expires_at,
+        delegates_until=key.expires_at,
     )

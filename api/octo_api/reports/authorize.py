@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from octo_api.auth.token_review import review_token
 from octo_api.errors import acting_on_cluster
 from octo_core.crd.resources import Raw
 from octo_core.domain import names
 from octo_core.domain.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from octo_core.domain.shard import INDEX_ANNOTATION
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import JOBS, OCTOJOBS, PODS, TOKEN_REVIEWS, Resource
+from octo_core.kube.resources import JOBS, OCTOJOBS, PODS, Resource
 
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -77,17 +78,9 @@ class ReportAuthorizer:
             self._known.popitem(last=False)
 
     async def _review(self, token: str) -> tuple[str, str, str]:
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": TOKEN_REVIEWS.kind,
-            "spec": {"token": token, "audiences": [names.REPORT_AUDIENCE]},
-        }
-        with acting_on_cluster():
-            review = await self._kube.create(TOKEN_REVIEWS, None, request)
-        status = review.get("status", {})
-        if not status.get("authenticated") or names.REPORT_AUDIENCE not in status.get("audiences", ()):
+        user = await review_token(self._kube, token, audience=names.REPORT_AUDIENCE)
+        if user is None:
             raise UnauthenticatedError(_UNKNOWN)
-        user = status.get("user", {})
         extra = user.get("extra", {})
         # system:serviceaccount:<namespace>:<name>
         parts = str(user.get("username", "")).split(":")

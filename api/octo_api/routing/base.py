@@ -97,6 +97,7 @@ def _dependencies(access: Access | Scope, action: str, mutates: bool) -> Sequenc
     async def announce(request: Request) -> None:
         context = RequestContext.of(request.scope)
         context.action, context.mutates = action, mutates
+        context.scope = access if isinstance(access, Scope) else None
 
     # Announced first, so that a refusal's audit row tells what was refused.
     if isinstance(access, Scope):

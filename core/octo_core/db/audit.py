@@ -1,4 +1,4 @@
-"""SQL on ``audit_log``: rows are only ever added."""
+"""SQL on ``audit_log``: rows are only ever added, and pruned when they are old."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.db.tables import AuditRow
@@ -37,6 +37,71 @@ class AuditEntry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which rows are wanted; a None asks for no restriction."""
+
+    namespaces: tuple[str, ...] | None = None
+    """Rows of no namespace, such as logins, belong to None only."""
+    actor: str | None = None
+    action: str | None = None
+    outcome: AuditOutcome | None = None
+    resource: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 async def add(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
     """Append the entries."""
     await session.execute(insert(AuditRow), [asdict(entry) for entry in entries])
+
+
+async def page(
+    session: AsyncSession, wanted: AuditFilter, *, after: tuple[datetime, int] | None, limit: int
+) -> list[tuple[int, AuditEntry]]:
+    """Entries with their ids, from the newest on; ``after`` is time and id of the last one seen."""
+    statement = select(AuditRow)
+    if wanted.namespaces is not None:
+        statement = statement.where(AuditRow.namespace.in_(wanted.namespaces))
+    for column, value in (
+        (AuditRow.actor, wanted.actor),
+        (AuditRow.action, wanted.action),
+        (AuditRow.outcome, wanted.outcome),
+        (AuditRow.resource, wanted.resource),
+        (AuditRow.request_id, wanted.request_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.since is not None:
+        statement = statement.where(AuditRow.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(AuditRow.at < wanted.until)
+    if after is not None:
+        statement = statement.where(tuple_(AuditRow.at, AuditRow.id) < after)
+    rows = await session.scalars(statement.order_by(AuditRow.at.desc(), AuditRow.id.desc()).limit(limit))
+    return [(row.id, _entry(row)) for row in rows]
+
+
+async def prune(session: AsyncSession, *, before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` rows from before then; returns how many.
+
+    The database itself refuses to delete rows younger than 30 days, and all deletion but this.
+    """
+    gone = await session.scalar(text("SELECT octo_audit_prune(:before, :most)"), {"before": before, "most": limit})
+    return int(gone or 0)
+
+
+def _entry(row: AuditRow) -> AuditEntry:
+    return AuditEntry(
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        outcome=AuditOutcome(row.outcome),
+        namespace=row.namespace,
+        resource=row.resource,
+        status=row.status,
+        request_id=row.request_id,
+        client=row.client,
+        details=row.details,
+    )

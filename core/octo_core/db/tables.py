@@ -14,6 +14,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     SmallInteger,
@@ -40,6 +41,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own contract
         datetime: DateTime(timezone=True),
         str: Text(),
+        bytes: LargeBinary(),
         dict[str, Any]: JSONB(),
         list[str]: ARRAY(Text()),
     }
@@ -220,12 +222,28 @@ class ApiKeyRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True, comment="the public part of the key")
     subject: Mapped[str] = mapped_column(comment="who the key speaks for; also the tenant of idempotency keys")
     secret_hash: Mapped[str] = mapped_column(comment="HMAC-SHA256 under the server's pepper, hex")
+    description: Mapped[str] = mapped_column(server_default="")
     scopes: Mapped[list[str]]
     namespaces: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_by: Mapped[str | None] = mapped_column(comment="subject of who made it over REST")
+    rotated_from: Mapped[str | None] = mapped_column(comment="id of the key that this one follows")
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class SigningKeyRow(Base):
+    """A key that signs tokens from login. Its private part is sealed under a secret that is not in the database."""
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="the kid of the tokens it signs")
+    sealed: Mapped[bytes] = mapped_column(comment="Ed25519 private key, AES-256-GCM")
+    created_at: Mapped[datetime]
+    signs_from: Mapped[datetime]
+    signs_until: Mapped[datetime]
+    verifies_until: Mapped[datetime]
 
 
 class IdempotencyKeyRow(Base):
@@ -250,7 +268,7 @@ class IdempotencyKeyRow(Base):
 
 
 class AuditRow(Base):
-    """One mutation or refusal. Rows are only ever added."""
+    """One mutation or refusal. Triggers refuse changes, and deletion but by ``octo_audit_prune``."""
 
     __tablename__ = "audit_log"
 
@@ -266,4 +284,4 @@ class AuditRow(Base):
     client: Mapped[str | None] = mapped_column(comment="address of the client")
     details: Mapped[dict[str, Any]]
 
-    __table_args__ = (Index(None, "at", "id"),)
+    __table_args__ = (Index(None, "at", "id"), Index(None, "actor", "at", "id"), Index(None, "namespace", "at", "id"))

@@ -66,7 +66,7 @@ class Keys:
     ) -> PlainKey:
         """A key with these scopes, or with all if none is named."""
         self.made += 1
-        plain = new_key(self.made.to_bytes(1, "big") + bytes(range(39)))
+        plain = new_key(self.made.to_bytes(2, "big") + bytes(range(38)))
         key = ApiKey(plain.id, subject, hash_secret(PEPPER, plain.secret), scopes or ("*",), namespaces, expires_at)
         async with self.database.transaction() as session:
             await api_keys.put(session, key)

@@ -20,6 +20,7 @@ from tests.integration.api.conftest import PEPPER
 from tests.support.fake_kube import FakeKube
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -55,12 +56,14 @@ async def server(environment: dict[str, str]) -> AsyncIterator[asyncio.subproces
     """``octo-api``, once it answers."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "octo_api", env=environment)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}") as client:
-        for _ in range(1200):
+
+        async def serves() -> bool:
             try:
-                await client.get("/healthz")
-                break
+                return (await client.get("/healthz")).status_code == 200
             except httpx.TransportError:
-                await asyncio.sleep(0.1)
+                return False
+
+        await until(serves, what="the server")
     yield process
     if process.returncode is None:
         process.kill()
@@ -70,7 +73,8 @@ async def server(environment: dict[str, str]) -> AsyncIterator[asyncio.subproces
 async def test_from_an_empty_database_to_a_run_and_a_clean_end(
     environment: dict[str, str], server: asyncio.subprocess.Process, kube: FakeKube
 ) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}") as client:
+    url = f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}"
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         # It serves before its database is ready, and says so.
         assert "octo-api migrate" in (await client.get("/readyz")).json()["checks"]["database"]
         assert await command(environment, "migrate") == f"schema at version {head()}"
@@ -90,8 +94,8 @@ async def test_from_an_empty_database_to_a_run_and_a_clean_end(
         kube.delays["POST"] = 1.0
         kube.fault_before = lambda request: arrived.set() if request.method == "POST" else None
         slow = asyncio.create_task(client.post("/v1/jobs", json={"provider": "acme"}))
-        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.wait_for(arrived.wait(), 120)
         server.send_signal(signal.SIGTERM)
         assert (await slow).status_code == 202
-    assert await asyncio.wait_for(server.wait(), 10) == 0
+    assert await asyncio.wait_for(server.wait(), 120) == 0
     assert len(kube.of_kind("octojobs")) == 2

@@ -12,13 +12,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from octo_api.auth.caller import Caller, Scope
+from octo_api.auth.service import Presented
 from octo_api.context import RequestContext
 from octo_api.deps import services_of
 from octo_api.main import create_app
 from octo_api.settings import ApiSettings
 from octo_core.domain.errors import ForbiddenError, InvalidError, UnauthenticatedError
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "POST /v1/auth/login"}
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "POST /v1/auth/login", "GET /v1/auth/jwks"}
 WORKERS = {"POST /v1/reports/{uid}"}
 
 
@@ -51,8 +52,8 @@ async def test_no_credential_no_entry(method: str, path: str) -> None:
     class Refusing:
         class auth:  # noqa: N801 - stands for the attribute
             @staticmethod
-            async def authenticate(*, api_key: str | None, bearer: str | None) -> Caller:
-                assert (api_key, bearer) == (None, None)
+            async def authenticate(presented: Presented, *, scope: str | None) -> Caller:
+                assert (presented.api_key, presented.bearer) == (None, None)
                 raise UnauthenticatedError("no")
 
     app.dependency_overrides[services_of] = lambda: Refusing

@@ -129,7 +129,7 @@ async def test_a_stream_of_all_begins_now_is_filtered_and_respects_namespaces(
 
 async def test_a_stream_ends_with_its_credential(start_server: StartServer, keys: Keys, database: Database) -> None:
     kept, revoked = await keys.make(), await keys.make()
-    api = await start_server(event_heartbeat_seconds=0.5)
+    api = await start_server(event_heartbeat_seconds=0.5, credential_cache_seconds=0)
     async with (
         event_source(api.port, "/v1/events", key=kept.text) as staying,
         event_source(api.port, "/v1/events", key=revoked.text) as leaving,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,18 +17,17 @@ from octo_core.db.session import Database
 from octo_core.db.tables import ApiKeyRow, AuditRow
 from tests.integration.api.conftest import Api, StartApi
 from tests.support.fake_kube import FakeKube
+from tests.support.waiting import until
 
 BODY = {"provider": "acme"}
 
 
 async def _audit(database: Database, action: str) -> list[AuditRow]:
-    for _ in range(50):
+    async def rows() -> list[AuditRow]:
         async with database.transaction() as session:
-            rows = list(await session.scalars(select(AuditRow).where(AuditRow.action == action).order_by(AuditRow.id)))
-        if rows:
-            return rows
-        await asyncio.sleep(0.05)
-    return []
+            return list(await session.scalars(select(AuditRow).where(AuditRow.action == action).order_by(AuditRow.id)))
+
+    return await until(rows, what=f"an audit row for {action}")
 
 
 @pytest.mark.parametrize("kind", ["none", "malformed", "unknown", "wrong secret", "expired", "revoked", "not a token"])
@@ -110,6 +109,8 @@ async def test_login_gives_a_token_that_dies_with_its_key(api: Api, database: Da
     assert (await client.post("/v1/auth/login")).status_code == 401
     async with database.transaction() as session:
         await api_keys.revoke(session, key.id, now=datetime.now(UTC))
+    # Behind the back of this process, which looks again after a quarter of a minute.
+    api.clock.offset = timedelta(seconds=16)
     assert (await client.get("/v1/jobs")).status_code == 401
 
 
@@ -140,15 +141,12 @@ async def test_last_use_is_noted_at_most_once_a_minute(api: Api, database: Datab
 async def test_the_first_key_is_made_at_start_and_stays_revoked(start_api: StartApi, database: Database) -> None:
     key = new_key(b"b" * 40)
     for expected in (200, 401):
-        api = await start_api(bootstrap_api_key=SecretStr(key.text))
+        api = await start_api(bootstrap_api_key=SecretStr(key.text), failed_logins_per_minute=0)
         client = api.client(key)
-        answer: httpx.Response | None = None
-        for _ in range(40):
-            answer = await client.get("/v1/auth/verify")
-            if answer.status_code == expected:
-                break
-            await asyncio.sleep(0.05)
-        assert answer is not None
-        assert answer.status_code == expected
+        await until(partial(_answers, client, expected), what=f"the answer {expected}")
         async with database.transaction() as session:
             await api_keys.revoke(session, key.id, now=datetime.now(UTC))
+
+
+async def _answers(client: httpx.AsyncClient, status: int) -> bool:
+    return (await client.get("/v1/auth/verify")).status_code == status

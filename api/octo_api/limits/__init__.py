@@ -1,0 +1,1 @@
+"""How much of the server one caller, one client or one request may take."""
