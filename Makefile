@@ -52,6 +52,10 @@ test-cluster: env tools ## Take the local cluster down and up, and prove that it
 chaos: env tools ## Rounds of faults on all of Octo's parts as processes (SEEDS=200 FIRST=1 RIGS=1)
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(RIGS),--rigs $(RIGS))
 
+.PHONY: model-check
+model-check: env ## The controller's decisions on a model of a cluster, for long and from a new seed (EXAMPLES=3000)
+	@OCTO_MODEL_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) tests/unit/octo_controller/reconcile/test_properties.py
+
 .PHONY: bench-worker
 bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench/worker.json (ROUNDS=5 ONLY=large,small,memory)
 	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))

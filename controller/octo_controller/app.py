@@ -132,6 +132,7 @@ class Controller:
     async def _take_over(self, work: list[asyncio.Task[None]]) -> None:
         """Begin to act: with a list that has in it whatever the leader before this one wrote."""
         self.projector.accepting = True
+        self.world.since = _now()
         swept = await self.intake.first_sync()
         self._door.open()
         self._leading = self._ready = True

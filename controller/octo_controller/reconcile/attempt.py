@@ -123,7 +123,7 @@ def teardown(
         look = _look_for_rest(draft, attempt)
         if look is not None:
             return look
-        if not _clear_pods(draft, policy, force=force):
+        if not clear_pods(draft, policy, force=force):
             cancelled(draft, attempt)
         return None
     if child.complete or (child.failed and child.deletion is None):
@@ -236,7 +236,7 @@ def _vanished(draft: Draft, attempt: Attempt, options: ResolvedOptions, policy: 
     look = _look_for_rest(draft, attempt)
     if look is not None:
         return look
-    if _clear_pods(draft, policy, force=False):
+    if clear_pods(draft, policy, force=False):
         return None
     if attempt.reason == HELD:
         held(draft, attempt.number)
@@ -256,7 +256,7 @@ def _look_for_rest(draft: Draft, attempt: Attempt) -> Look | None:
     return Look(pods=name) if draft.seen.pods is None else None
 
 
-def _clear_pods(draft: Draft, policy: Policy, *, force: bool) -> bool:
+def clear_pods(draft: Draft, policy: Policy, *, force: bool) -> bool:
     """Delete the pods that outlived their Job; False if there are none."""
     pods = (draft.seen.pods or Pods()).live
     margin = timedelta(seconds=policy.cancel_force_after_seconds)

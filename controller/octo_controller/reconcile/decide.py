@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
-from octo_controller.reconcile.attempt import begin, follow, teardown
+from octo_controller.reconcile.attempt import begin, clear_pods, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
 from octo_controller.reconcile.finish import active_deadline, back_off, backoff, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
@@ -28,13 +28,15 @@ from octo_controller.reconcile.model import (
 from octo_controller.reconcile.verdict import Verdict
 from octo_core.domain.causes import ACTIVE_DEADLINE
 from octo_core.domain.failure import Category
-from octo_core.domain.names import ARCHIVE_FINALIZER
+from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
 from octo_core.domain.run import ResolvedOptions, resolve_options
 from octo_core.domain.states import WAITING_FOR_CAPACITY, WAITING_FOR_CONCURRENCY
 from octo_core.domain.status import Condition, ConditionType, OctoJobStatus, State
 
 POSITION_REFRESH_SECONDS = 60.0
 EXACT_POSITIONS = 10
+CLOCKS_DIFFER = timedelta(seconds=60)
+"""By how much the API server's clock and ours may."""
 BRIEF_SECONDS = 3.0
 """A pod that runs by then is written down as running only."""
 
@@ -68,9 +70,9 @@ def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
     elif ending:
         cancelled(draft)
     elif last is not None:
-        _retry(draft, last.number + 1, options)
+        look = _retry(draft, last.number + 1, options, policy)
     else:
-        _start(draft, options)
+        look = _start(draft, options, policy)
     return look or _paced(draft.plan(ending=ending), seen, now)
 
 
@@ -141,14 +143,14 @@ def _with_archived(status: OctoJobStatus, now: datetime) -> OctoJobStatus:
     return status.model_copy(update={"conditions": tuple(renewed(condition) for condition in status.conditions)})
 
 
-def _start(draft: Draft, options: ResolvedOptions) -> None:
+def _start(draft: Draft, options: ResolvedOptions, policy: Policy) -> Look | None:
     """A run that has not begun: accepted, not held, its time come, its turn come."""
     seen, now = draft.seen, draft.now
     spec, meta = seen.job.spec, seen.job.meta
     draft.change(attempt=0)
     if spec.suspend:
         _hold(draft)
-        return
+        return None
     _resume(draft)
     if spec.start_after is not None and now < spec.start_after:
         _accept(draft)
@@ -156,27 +158,27 @@ def _start(draft: Draft, options: ResolvedOptions) -> None:
         draft.progressing("StartAfter", f"not before {spec.start_after.isoformat()}")
         draft.change(queue_position=None)
         draft.look_again((spec.start_after - now).total_seconds())
-        return
+        return None
     if not _accept(draft):
         since = max(meta.creation_timestamp, spec.start_after or meta.creation_timestamp, _resumed_at(draft))
         _await_provider(draft, since, options)
-        return
+        return None
     verdict = admit(seen, options)
     if isinstance(verdict, Forbidden):
         message = f"busy with {', '.join(verdict.holders[:5])}" if verdict.holders else "others are ahead"
         draft.say(ConditionType.ADMITTED, FALSE, "ForbiddenByConcurrency", message)
         fail(draft, Verdict(Category.CONFIG, "ForbiddenByConcurrency", message))
-        return
+        return None
     if isinstance(verdict, Waits):
         draft.actions.extend(verdict.victims)
         # No names: they change at each turn, and this is written once.
         message = f"at most {options.concurrency.max} at once with key {options.concurrency_key!r}"
         _enqueue(draft, WAITING_FOR_CONCURRENCY, message, verdict.position)
-        return
+        return None
     if isinstance(verdict, Crowded):
         _enqueue(draft, WAITING_FOR_CAPACITY, "as many runs are active as the namespace may have", verdict.position)
-        return
-    _begin(draft, 1, options)
+        return None
+    return _begin(draft, 1, options, policy)
 
 
 def _enqueue(draft: Draft, reason: str, message: str, position: int) -> None:
@@ -186,47 +188,61 @@ def _enqueue(draft: Draft, reason: str, message: str, position: int) -> None:
     draft.look_again(POSITION_REFRESH_SECONDS)
 
 
-def _retry(draft: Draft, number: int, options: ResolvedOptions) -> None:
+def _retry(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) -> Look | None:
     """Between two attempts: the slot is kept, the time runs."""
     seen, now = draft.seen, draft.now
     due = seen.job.status.next_attempt_time or now
     if seen.job.spec.suspend:
         _hold(draft)
-        return
+        return None
     _resume(draft)
     deadline = active_deadline(draft, options)
     if deadline is not None and now >= deadline:
         fail(draft, Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds"))
-        return
+        return None
     if now < due:
-        longest = now + backoff(options.retry_policy, seen.job.meta.uid, number - 1)
+        longest = now + backoff(options.retry_policy, seen.job.meta.uid, max(draft.failures(), 1))
         if due > longest:
             # The clock was ahead when that was written.
             due = longest
             draft.change(next_attempt_time=due)
         back_off(draft, number, due)
-        return
+        return None
     leftovers = [job for job in _own(seen) if not job.finished]
     if leftovers:
         # Never two live attempts: something of an earlier one is still there.
         draft.actions.extend(DeleteJob(job.name, job.uid) for job in leftovers if job.deletion is None)
         draft.look_again(5)
-        return
+        return None
     if not _accept(draft):
         _await_provider(draft, max(due, _resumed_at(draft)), options)
-        return
-    _begin(draft, number, options)
+        return None
+    return _begin(draft, number, options, policy)
 
 
-def _begin(draft: Draft, number: int, options: ResolvedOptions) -> None:
+def _begin(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) -> Look | None:
     """Start an attempt, unless the API server just refused its Job for good."""
     refusal = draft.seen.refusal
     if refusal is not None and refusal.attempt == number:
         begin(draft, number, None, options, create=False)
         conclude(draft, number, Verdict(refusal.category, refusal.reason, refusal.message), options)
-        return
+        return None
+    if _may_have_begun(draft.seen):
+        # Made and not written down, then the process died, then somebody deleted the Job: its pods may still run.
+        if draft.seen.pods is None:
+            return Look(pods=child_name(draft.seen.job.meta.name, number))
+        if clear_pods(draft, policy, force=False):
+            return None
     begin(draft, number, None, options)
     draft.look_again(15)
+    return None
+
+
+def _may_have_begun(seen: Observed) -> bool:
+    """Whether a process before this one may have made the Job of the next attempt."""
+    attempts = seen.job.status.attempts
+    ready = attempts[-1].completion_time if attempts else None
+    return seen.since is None or (ready or seen.job.meta.creation_timestamp) < seen.since + CLOCKS_DIFFER
 
 
 def _accept(draft: Draft) -> bool:

@@ -189,6 +189,8 @@ class Observed:
     """Of the current attempt; None while nobody looked."""
     newest: JobView | None = None
     """The Job of the latest attempt that was ever seen, even if it is gone by now."""
+    since: datetime | None = None
+    """When this process began to decide alone: what is older may have had Jobs that it never saw."""
     absent: bool = False
     """A live read just said that the current attempt's Job is not there."""
     refusal: Refusal | None = None

@@ -90,6 +90,8 @@ class World:
         self._queue = queue
         self._mirror = mirror
         self._wrote = wrote
+        self.since: datetime | None = None
+        """When this process began to decide alone; see ``Observed.since``."""
         self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
         self.providers: Cache[Provider] = Cache(_provider)
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
@@ -168,6 +170,7 @@ class World:
             mirrored=self._mirror.holds(job.meta.uid, job.meta.resource_version),
             pods=facts.pods if fresh else None,
             newest=None if over else self._newest.get(job.meta.uid),
+            since=self.since,
             absent=facts.absent,
             refusal=facts.refusal,
         )

@@ -145,7 +145,7 @@ def line_of(mine: OctoJob, *others: Standing, capacity: int | None = None, in_ha
 def observed(of: OctoJob | None = None, *, peers: tuple[Standing, ...] = (), **more: Any) -> Observed:
     """What is known; by default of an OctoJob just made whose provider is there."""
     mine = of or job()
-    return Observed(**{"job": mine, "provider": provider(), "line": line_of(mine, *peers), **more})
+    return Observed(**{"job": mine, "provider": provider(), "since": at(-1000), "line": line_of(mine, *peers), **more})
 
 
 def plan_of(seen: Observed, seconds: float = 1, *, policy: Policy = POLICY) -> Plan:

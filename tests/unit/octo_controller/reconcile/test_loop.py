@@ -70,6 +70,7 @@ class Rig:
     def __init__(self, *, capacity: int | None = None) -> None:
         self.api, self.queue, self.mirror = FakeApi(), Queue(), Mirror()
         self.world = World(self.queue, self.mirror, capacity=capacity)
+        self.world.since = at(-1000)
         self.seconds = 1.0
         self.actor = Actor(
             cast(KubeClient, self.api),

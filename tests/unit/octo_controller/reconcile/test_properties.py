@@ -1,74 +1,85 @@
-"""Properties of ``decide`` over a model of a cluster, in which anything may happen in any order.
+"""The model check: the real reconciler on a model of a cluster, in which anything may happen in any order.
 
-The model holds OctoJobs, Jobs and pods as an API server and its controllers would; the controller sees
-them through the real ``World``, with events late, doubled or dropped, and forgets all when it restarts.
+Rules change the cluster, deliver events late, doubled, out of order or not at all, let the API server refuse a write,
+or do it and lose the answer, and kill the controller before or after any write. Invariants hold after every step, and
+left alone everything comes to rest. ``make model-check`` looks longer, from another seed each time.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import asyncio
+import os
+from collections import Counter
+from typing import Any, cast
 
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from octo_controller.reconcile.act import with_child
-from octo_controller.reconcile.decide import decide
-from octo_controller.reconcile.manifest import PodSettings, child_job
-from octo_controller.reconcile.model import (
-    REPLACED_BY,
-    AddFinalizer,
-    CancelPeer,
-    CreateJob,
-    DeleteJob,
-    DeleteOctoJob,
-    DeletePods,
-    Look,
-    Observed,
-    Plan,
-    Pods,
-    ReleaseFinalizer,
-    SuspendJob,
-    Writing,
-)
-from octo_controller.reconcile.patches import status_patch
-from octo_controller.reconcile.world import Facts, Kind, World
-from octo_core.crd.resources import parse_job
+from octo_controller.engine.queue import RetryLaterError
+from octo_controller.metrics import Metrics
+from octo_controller.reconcile.act import Actor
+from octo_controller.reconcile.loop import Reconciler
+from octo_controller.reconcile.manifest import PodSettings
+from octo_controller.reconcile.world import Kind, World
+from octo_core.db.projection import job_values
 from octo_core.domain.model import rfc3339
-from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ATTEMPT, child_name
-from octo_core.domain.status import OctoJobStatus
+from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
+from octo_core.domain.states import derive_state
+from octo_core.domain.status import ConditionStatus, ConditionType, OctoJobStatus
+from octo_core.kube.client import KubeClient
 from tests.unit.octo_controller.builders import POLICY, at
+from tests.unit.octo_controller.reconcile.cluster_api import ClusterApi, Fate, KilledError
 from tests.unit.octo_controller.reconcile.merging import merged
-from tests.unit.octo_controller.reconcile.simulation import Cluster, Mirror, Pod, Queue, copied, ranges
+from tests.unit.octo_controller.reconcile.simulation import Cluster, Mirror, Queue, copied
 
 Raw = dict[str, Any]
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
 RETRY = {"maxAttempts": 3, "backoffSeconds": 10, "backoffFactor": 2, "maxBackoffSeconds": 60}
+PROVIDERS = ("bank", "shop")
+METRICS = Metrics()
+FATES = st.lists(st.sampled_from([*[Fate.DONE] * 6, *Fate]), max_size=4)
 
 
 class Machine(RuleBasedStateMachine):
-    """Rules change the cluster, deliver or lose events, visit, crash and restart."""
+    """One controller, its cluster, and all that may go wrong between them."""
 
     names = Bundle("names")
 
     def __init__(self) -> None:
         super().__init__()
-        self.cluster = Cluster()
+        self.loop = asyncio.new_event_loop()
+        self.cluster = Cluster(seconds=1)
+        self.api = ClusterApi(self.cluster, self.tell)
         self.final: dict[str, str] = {}
+        self.uids: dict[tuple[str, int], str] = {}
+        self.capacity: int | None = None
+
+    @initialize(capacity=st.sampled_from([None, 1]))
+    def first(self, capacity: int | None) -> None:
+        self.capacity = capacity
         self.restart()
 
     def restart(self) -> None:
         """A new process: nothing is known but what is listed."""
+        self.cluster.seen_by_this_process.clear()
         self.mirror = Mirror()
-        self.world = World(Queue(), self.mirror)
+        self.world = World(Queue(), self.mirror, capacity=self.capacity)
+        self.world.since = self.cluster.now
+        client = cast(KubeClient, self.api)
+        actor = Actor(client, self.world, namespace="octo", pods=PodSettings(image="w"), clock=self.seconds)
+        self.reconciler = Reconciler(self.world, actor, policy=POLICY, clock=lambda: self.cluster.now, metrics=METRICS)
         self.inbox: list[tuple[Kind, Raw, bool]] = []
         self.resync()
 
+    def seconds(self) -> float:
+        return self.cluster.seconds
+
     def resync(self) -> None:
-        meta = {"name": "bank", "namespace": "octo", "uid": "uid-bank", "resourceVersion": "1"}
-        meta["creationTimestamp"] = rfc3339(at(-100))
-        self.world.saw(Kind.PROVIDER, {"metadata": meta, "spec": {"container": {"image": "mine"}}})
+        for name in PROVIDERS:
+            meta = {"name": name, "namespace": "octo", "uid": f"uid-{name}", "resourceVersion": "1"}
+            meta["creationTimestamp"] = rfc3339(at(-100))
+            self.world.saw(Kind.PROVIDER, {"metadata": meta, "spec": {"container": {"image": "mine"}}})
         for kind, held, cache in (
             (Kind.CHILD, self.cluster.children, self.world.children),
             (Kind.JOB, self.cluster.jobs, self.world.jobs),
@@ -80,20 +91,19 @@ class Machine(RuleBasedStateMachine):
 
     # What users do.
 
-    @initialize()
-    def first(self) -> None:
-        self.cluster.seconds = 1
-
     @rule(
         target=names,
         number=st.integers(0, 3),
+        provider=st.sampled_from(PROVIDERS),
         finalizer=st.booleans(),
         policy=st.sampled_from(["Enqueue", "Enqueue", "Enqueue", "Replace", "Forbid"]),
         suspend=st.booleans(),
         priority=st.integers(-1, 1),
         workers=st.sampled_from([1, 1, 3]),
+        queue=st.sampled_from([None, None, "night"]),
+        start_after=st.sampled_from([None, None, 40]),
     )
-    def create(self, number: int, finalizer: bool, policy: str, suspend: bool, priority: int, workers: int) -> str:
+    def create(self, number: int, provider: str, finalizer: bool, workers: int, **spec: Any) -> str:
         name = f"run{number}"
         assume(name not in self.cluster.jobs)
         meta = {
@@ -104,15 +114,19 @@ class Machine(RuleBasedStateMachine):
             "creationTimestamp": rfc3339(self.cluster.now),
             "finalizers": [ARCHIVE_FINALIZER] if finalizer else [],
         }
-        spec = {
-            "providerRef": {"name": "bank"},
+        later = spec["start_after"]
+        document = {
+            "providerRef": {"name": provider},
             "retryPolicy": RETRY,
-            "concurrency": {"policy": policy},
-            "suspend": suspend,
-            "priority": priority,
+            "activeDeadlineSeconds": 3000,
+            "concurrency": {"policy": spec["policy"]},
+            "suspend": spec["suspend"],
+            "priority": spec["priority"],
             "transfer": {"parallelism": workers},
+            **({"queueName": spec["queue"]} if spec["queue"] else {}),
+            **({"startAfter": rfc3339(at(self.cluster.seconds + later))} if later else {}),
         }
-        self.cluster.jobs[name] = self.cluster.touch({"metadata": meta, "spec": spec})
+        self.cluster.jobs[name] = self.cluster.touch({"metadata": meta, "spec": document})
         self.tell(Kind.JOB, self.cluster.jobs[name])
         return name
 
@@ -127,12 +141,17 @@ class Machine(RuleBasedStateMachine):
         assume(name in self.cluster.jobs and self.cluster.jobs[name]["spec"]["suspend"] is not value)
         self.change(name, {"spec": {"suspend": value}})
 
+    @rule(name=names, value=st.integers(-1, 1))
+    def prioritize(self, name: str, value: int) -> None:
+        assume(name in self.cluster.jobs)
+        self.change(name, {"spec": {"priority": value}})
+
     @rule(name=names)
     def delete(self, name: str) -> None:
         raw = self.cluster.jobs.get(name)
         assume(raw is not None and "deletionTimestamp" not in raw["metadata"])
         if raw is None or not raw["metadata"]["finalizers"]:
-            self.collect(name)
+            self.cluster.collect(name, self.tell)
         else:
             self.change(name, {"metadata": {"deletionTimestamp": rfc3339(self.cluster.now)}})
 
@@ -140,7 +159,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def pod_changes(self, data: st.DataObject) -> None:
-        alive = [pod for pods in self.cluster.pods.values() for pod in pods if pod.phase in ("Pending", "Running")]
+        alive = [pod for pods in self.cluster.pods.values() for pod in pods if pod.alive]
         assume(alive)
         pod = data.draw(st.sampled_from(sorted(alive, key=lambda pod: pod.name)))
         if pod.phase == "Pending":
@@ -151,12 +170,18 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def jobs_controller(self) -> None:
-        self.level_jobs()
+        self.cluster.level_jobs(self.tell)
+
+    @rule(data=st.data(), admit=st.sampled_from([True, True, False]))
+    def kueue(self, data: st.DataObject, admit: bool) -> None:
+        queued = self.cluster.queued()
+        assume(queued)
+        self.cluster.kueue(data.draw(st.sampled_from(queued)), admit=admit, tell=self.tell)
 
     @rule(data=st.data())
     def somebody_deletes_a_job(self, data: st.DataObject) -> None:
         assume(self.cluster.children)
-        self.remove_child(data.draw(st.sampled_from(sorted(self.cluster.children))))
+        self.cluster.remove_child(data.draw(st.sampled_from(sorted(self.cluster.children))), self.tell)
 
     @rule(seconds=st.sampled_from([1, 5, 30, 120, 1000]))
     def time_passes(self, seconds: int) -> None:
@@ -169,7 +194,10 @@ class Machine(RuleBasedStateMachine):
         events = [event for event in self.inbox if not (drop and order.random() < 0.5)]
         order.shuffle(events)
         for kind, raw, gone in events * (2 if double else 1):
-            self.deliver(kind, raw, gone)
+            if gone:
+                self.world.gone(kind, raw["metadata"]["name"], raw["metadata"]["uid"])
+            else:
+                self.world.saw(kind, raw)
         self.inbox = []
 
     @rule()
@@ -184,188 +212,29 @@ class Machine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.restart()
 
-    @rule(name=names, dies_after=st.integers(0, 4))
-    def visit(self, name: str, dies_after: int) -> None:
-        """One visit; with ``dies_after`` below 4 the process dies after so many writes."""
-        self.reconcile(name, writes=dies_after if dies_after < 4 else 99)
+    @rule(name=names, fates=FATES)
+    def visit(self, name: str, fates: list[Fate]) -> None:
+        """One visit, in which each write meets its fate."""
+        self.api.fates = list(fates)
+        self.reconcile(name)
+        self.api.fates = []
 
-    # The shell around decide, on the model.
-
-    def reconcile(self, name: str, *, writes: int = 99) -> Plan | None:
-        facts = Facts()
-        for _ in range(9):
-            seen = self.world.observe(name, facts, now=self.cluster.now)
-            if seen is None:
-                return None
-            plan = decide(seen, now=self.cluster.now, policy=POLICY)
-            if isinstance(plan, Look):
-                facts = self.look(plan, facts)
-                continue
-            self.world.note(seen, plan)
-            self.apply(seen, plan, writes)
-            return plan
-        raise AssertionError("decide never stops asking")
-
-    def look(self, look: Look, facts: Facts) -> Facts:
-        if look.job is not None:
-            raw = self.cluster.children.get(look.job)
-            if raw is None or raw["metadata"]["uid"] != look.uid:
-                return replace(facts, absent=True)
-            self.world.children.put(copied(raw), revive=True)
-            return facts
-        assert look.pods is not None
-        pods = Pods(tuple(pod.view() for pod in self.cluster.pods.get(look.pods, ())))
-        return replace(facts, child=self.world.children.get(look.pods), pods=pods)
-
-    def apply(self, seen: Observed, plan: Plan, writes: int) -> None:
-        name, status = seen.job.meta.name, plan.status
-        held = self.cluster.jobs.get(name)
-        if held is None:
-            return
-        version = seen.job.meta.resource_version
-        for action in plan.actions:
-            if writes == 0:
-                self.restart()
-                return
-            writes -= 1
-            match action:
-                case AddFinalizer():
-                    if held["metadata"]["resourceVersion"] != version:
-                        return
-                    held["metadata"]["finalizers"] = [ARCHIVE_FINALIZER]
-                    version = self.own(Kind.JOB, held)
-                case CreateJob(attempt):
-                    status = with_child(status, attempt, *self.create_child(seen, attempt))
-                case DeleteJob(child, uid):
-                    raw = self.cluster.children.get(child)
-                    if raw is not None and raw["metadata"]["uid"] == uid and "deletionTimestamp" not in raw["metadata"]:
-                        raw["metadata"]["deletionTimestamp"] = rfc3339(self.cluster.now)
-                        self.tell(Kind.CHILD, self.cluster.touch(raw))
-                        for pod in self.cluster.pods.get(child, ()):
-                            pod.deletion = pod.deletion or self.cluster.now
-                case DeletePods(victims, force):
-                    gone = {pod for pod, _ in victims}
-                    for pods in self.cluster.pods.values():
-                        for pod in pods:
-                            if pod.name in gone:
-                                pod.deletion = pod.deletion or self.cluster.now
-                        if force:
-                            pods[:] = [pod for pod in pods if pod.name not in gone]
-                case SuspendJob(child, value):
-                    raw = self.cluster.children.get(child)
-                    if raw is None:
-                        return
-                    raw["spec"]["suspend"] = value
-                    self.own(Kind.CHILD, raw)
-                case CancelPeer(peer, peer_version):
-                    raw = self.cluster.jobs.get(peer)
-                    if raw is None or raw["metadata"]["resourceVersion"] != peer_version:
-                        return
-                    cancel = {"requestedAt": rfc3339(self.cluster.now), "requestedBy": REPLACED_BY}
-                    raw["spec"]["cancel"] = cancel
-                    self.own(Kind.JOB, raw)
-                case DeleteOctoJob():
-                    self.change(name, {"metadata": {"deletionTimestamp": rfc3339(self.cluster.now)}})
-                    return
-                case ReleaseFinalizer():
-                    if held["metadata"]["resourceVersion"] == version:
-                        self.collect(name)
-                    return
-        patch = status_patch(seen.job.status, status) if plan.writing is not Writing.LATER else {}
-        if writes == 0:
+    def reconcile(self, name: str) -> None:
+        try:
+            self.loop.run_until_complete(self.reconciler.visit((Kind.JOB, name)))
+        except RetryLaterError:
+            pass
+        except KilledError:
             self.restart()
-        elif patch and held["metadata"]["resourceVersion"] == version:
-            held["status"] = merged(held.get("status") or {}, patch)
-            self.own(Kind.JOB, held)
-
-    def create_child(self, seen: Observed, attempt: int) -> tuple[str, str]:
-        name, uid = child_name(seen.job.meta.name, attempt), seen.job.meta.uid
-        known = self.cluster.children.get(name)
-        if known is None:
-            assert (uid, name) not in self.cluster.created, "an attempt was created twice"
-            self.cluster.created.append((uid, name))
-            meta = {
-                "name": name,
-                "uid": f"{name}-{self.cluster.version}",
-                "labels": {LABEL_ATTEMPT: str(attempt)},
-                "creationTimestamp": rfc3339(self.cluster.now),
-                "ownerReferences": [{"controller": True, "name": seen.job.meta.name, "uid": uid}],
-            }
-            assert seen.provider is not None
-            made = child_job(seen.job, seen.provider, attempt, PodSettings(image="w"))["spec"]
-            known = {"metadata": meta, "spec": {"completions": made["completions"]}, "status": {}}
-            self.cluster.children[name] = known
-            self.cluster.pods.setdefault(name, [])
-            self.own(Kind.CHILD, known)
-        assert known["metadata"]["ownerReferences"][0]["uid"] == uid
-        return name, known["metadata"]["uid"]
-
-    # The model's own mechanics.
-
-    def own(self, kind: Kind, raw: Raw) -> str:
-        self.cluster.touch(raw)
-        self.tell(kind, raw)
-        self.world.saw(kind, copied(raw), own=True)
-        return str(raw["metadata"]["resourceVersion"])
 
     def change(self, name: str, patch: Raw) -> None:
         raw = merged(self.cluster.jobs[name], patch)
-        raw["metadata"]["generation"] += "spec" in patch
+        raw["metadata"] = {**raw["metadata"], "generation": raw["metadata"]["generation"] + ("spec" in patch)}
         self.cluster.jobs[name] = self.cluster.touch(raw)
         self.tell(Kind.JOB, raw)
 
     def tell(self, kind: Kind, raw: Raw, *, gone: bool = False) -> None:
         self.inbox.append((kind, copied(raw), gone))
-
-    def deliver(self, kind: Kind, raw: Raw, gone: bool) -> None:
-        if gone:
-            self.world.gone(kind, raw["metadata"]["name"], raw["metadata"]["uid"])
-        else:
-            self.world.saw(kind, raw)
-
-    def collect(self, name: str) -> None:
-        """The OctoJob goes, and with it all it owns."""
-        raw = self.cluster.touch(self.cluster.jobs.pop(name))
-        self.tell(Kind.JOB, raw, gone=True)
-        for child, held in list(self.cluster.children.items()):
-            if held["metadata"]["ownerReferences"][0]["uid"] == raw["metadata"]["uid"]:
-                self.remove_child(child)
-                self.cluster.pods.pop(child, None)
-
-    def remove_child(self, name: str) -> None:
-        raw = self.cluster.touch(self.cluster.children.pop(name))
-        self.tell(Kind.CHILD, raw, gone=True)
-
-    def level_jobs(self) -> None:
-        """The Job controller, kubelet and garbage collector, one step each."""
-        for name, raw in list(self.cluster.children.items()):
-            pods = self.cluster.pods.setdefault(name, [])
-            done = [c["type"] for c in raw["status"].get("conditions", ())]
-            if raw["spec"].get("suspend") or raw["metadata"].get("deletionTimestamp"):
-                pods[:] = [pod for pod in pods if pod.phase in ("Succeeded", "Failed") and not pod.deletion]
-            if raw["metadata"].get("deletionTimestamp"):
-                if not pods:
-                    self.remove_child(name)
-                continue
-            if raw["spec"].get("suspend") or done:
-                continue
-            workers = raw["spec"]["completions"]
-            ended = {phase: {pod.index for pod in pods if pod.phase == phase} for phase in ("Succeeded", "Failed")}
-            for index in range(workers):
-                if not any(pod.index == index for pod in pods):
-                    pods.append(Pod(f"{name}-{index}", index=index))
-            status: Raw = {"active": sum(pod.phase in ("Pending", "Running") for pod in pods)}
-            status["ready"] = sum(pod.phase == "Running" for pod in pods)
-            status["startTime"] = raw["status"].get("startTime") or rfc3339(self.cluster.now)
-            if workers > 1:
-                status["completedIndexes"] = ranges(ended["Succeeded"])
-                status["failedIndexes"] = ranges(ended["Failed"])
-            if not status["active"]:
-                kind = "Failed" if ended["Failed"] else "Complete"
-                status["conditions"] = [{"type": kind, "status": "True"}]
-            if status != raw["status"]:
-                raw["status"] = status
-                self.tell(Kind.CHILD, self.cluster.touch(raw))
 
     # What must hold.
 
@@ -379,21 +248,18 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def never_two_live_attempts(self) -> None:
-        for raw in self.cluster.jobs.values():
+        for name, raw in self.cluster.jobs.items():
             assert len(self.live_attempts(raw)) <= 1
-            pods = [
-                pod.name
-                for name, found in self.cluster.pods.items()
-                for pod in found
-                if name.rsplit("-", 1)[0] == raw["metadata"]["name"] and pod.phase in ("Pending", "Running")
-            ]
-            assert len(pods) == len(set(pods)), "two pods of one worker"
-            assert len(pods) <= raw["spec"]["transfer"]["parallelism"]
+            owned = [pods for child, pods in self.cluster.pods.items() if child.rsplit("-", 1)[0] == name]
+            alive = [pod.name for pods in owned for pod in pods if pod.alive]
+            assert len(alive) == len(set(alive)), "two pods of one worker"
+            assert len(alive) <= raw["spec"]["transfer"]["parallelism"]
 
     @invariant()
-    def never_two_active_runs_of_one_key(self) -> None:
-        busy = [name for name, raw in self.cluster.jobs.items() if self.live_attempts(raw)]
-        assert len(busy) <= 1, busy
+    def never_more_active_runs_than_a_key_and_the_namespace_may_have(self) -> None:
+        busy = [raw["spec"]["providerRef"]["name"] for raw in self.cluster.jobs.values() if self.live_attempts(raw)]
+        assert all(count <= 1 for count in Counter(busy).values()), busy
+        assert self.capacity is None or len(busy) <= self.capacity, busy
 
     @invariant()
     def terminal_absorbs(self) -> None:
@@ -421,22 +287,55 @@ class Machine(RuleBasedStateMachine):
                 assert [c["type"] for c in child["status"]["conditions"]] == ["Complete"]
 
     @invariant()
-    def attempts_only_grow(self) -> None:
+    def attempts_only_grow_and_keep_their_jobs(self) -> None:
         for raw in self.cluster.jobs.values():
             status = OctoJobStatus.model_validate(raw.get("status") or {})
             numbers = [attempt.number for attempt in status.attempts]
             assert numbers == list(range(1, len(numbers) + 1))
+            for attempt in status.attempts:
+                if attempt.job_uid is not None:
+                    key = (raw["metadata"]["uid"], attempt.number)
+                    assert self.uids.setdefault(key, attempt.job_uid) == attempt.job_uid
+
+    @invariant()
+    def state_reason_and_conditions_say_one_thing(self) -> None:
+        """In the OctoJob, and in the row that is made of it."""
+        for raw in self.cluster.jobs.values():
+            status = OctoJobStatus.model_validate(raw.get("status") or {})
+            if status.state is None:
+                continue
+            succeeded, finished = (status.condition(kind) for kind in (ConditionType.SUCCEEDED, ConditionType.FINISHED))
+            assert succeeded is not None
+            assert finished is not None
+            ending = status.state.value == "Cancelling"
+            assert derive_state(status.conditions, ending=ending) is status.state
+            assert succeeded.reason == finished.reason
+            assert (finished.status is ConditionStatus.TRUE) is status.state.terminal
+            assert (succeeded.status is ConditionStatus.UNKNOWN) is not status.state.terminal
+            row = job_values(raw)
+            assert (row["state"], row["reason"]) == (status.state.value, succeeded.reason)
+            if status.state.terminal:
+                assert row["reason"] not in ("Starting", "Running", "Cancelling", "UserSuspended")
 
     def teardown(self) -> None:
         """Left alone, with Jobs that end, everything comes to rest: over, archived, nothing to do."""
+        try:
+            if hasattr(self, "world"):
+                self.comes_to_rest()
+        finally:
+            self.loop.close()
+
+    def comes_to_rest(self) -> None:
         for name, raw in self.cluster.jobs.items():
             if raw["spec"]["suspend"]:
                 self.change(name, {"spec": {"suspend": False}})
-        for _ in range(80):
+        for _ in range(100):
             self.resync()
             for name in sorted(self.cluster.jobs):
                 self.reconcile(name)
-            self.level_jobs()
+            self.cluster.level_jobs(self.tell)
+            for name in self.cluster.queued():
+                self.cluster.kueue(name, admit=True, tell=self.tell)
             for pods in self.cluster.pods.values():
                 for pod in pods:
                     if pod.phase == "Running":
@@ -445,23 +344,29 @@ class Machine(RuleBasedStateMachine):
                         pod.phase = "Running"
             self.mirror.held.update(self.mirror.offered)
             self.cluster.seconds += 20
-            self.never_two_active_runs_of_one_key()
+            self.never_more_active_runs_than_a_key_and_the_namespace_may_have()
             self.never_two_live_attempts()
-        for name in sorted(self.cluster.jobs):
-            self.resync()
-            raw = self.cluster.jobs[name]
+            self.state_reason_and_conditions_say_one_thing()
+        self.resync()
+        version = self.cluster.version
+        for name, raw in sorted(self.cluster.jobs.items()):
             assert raw["status"]["state"] in TERMINAL, raw
-            before = parse_job(raw).status
-            plan = self.reconcile(name)
-            assert plan is not None
-            assert plan.actions == ()
-            assert plan.status == before
+            assert {c["type"]: c["status"] for c in raw["status"]["conditions"]}["Archived"] == "True"
+            uid, attempts = raw["metadata"]["uid"], raw["status"].get("attempts", ())
+            made = {job for owner, job in self.cluster.created if owner == uid}
+            assert made == {child_name(name, attempt["number"]) for attempt in attempts if attempt.get("jobUID")}
+            self.reconcile(name)
+        assert self.cluster.version == version, "there is nothing left to write"
 
 
+LONG = int(os.environ.get("OCTO_MODEL_EXAMPLES", "0"))
 TestProperties = Machine.TestCase
 TestProperties.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
+    max_examples=LONG or 80,
+    stateful_step_count=60 if LONG else 30,
+    derandomize=not LONG,
+    database=None,
     deadline=None,
+    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
