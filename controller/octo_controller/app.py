@@ -19,6 +19,7 @@ from octo_controller.leadership import Leadership, lease_of
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
 from octo_controller.mirror.writer import DatabaseWriter
+from octo_controller.namespace import NamespaceWatch
 from octo_controller.reconcile.act import Actor
 from octo_controller.reconcile.loop import Reconciler
 from octo_controller.reconcile.manifest import PodSettings
@@ -27,6 +28,7 @@ from octo_controller.reconcile.world import Key, Kind, World
 from octo_controller.settings import ControllerSettings
 from octo_controller.watch.door import Door
 from octo_core.db.session import Database
+from octo_core.domain.errors import OctoError
 from octo_core.domain.status import ConditionStatus, ConditionType, State
 from octo_core.kube.client import KubeClient
 
@@ -40,7 +42,13 @@ class Controller:
     """One process that serves one namespace, as its leader or as a standby."""
 
     def __init__(
-        self, settings: ControllerSettings, client: KubeClient, database: Database, leadership: Leadership
+        self,
+        settings: ControllerSettings,
+        client: KubeClient,
+        database: Database,
+        leadership: Leadership,
+        *,
+        unfenced: KubeClient,
     ) -> None:
         self._settings = settings
         self._leadership = leadership
@@ -91,6 +99,9 @@ class Controller:
             clock=_now,
             metrics=self.metrics,
         )
+        self._namespace = NamespaceWatch(
+            unfenced, settings.namespace, leaving=self.world.leave, leading=lambda: self._leading
+        )
         self._watch_metrics()
 
     async def run(self) -> bool:
@@ -100,6 +111,8 @@ class Controller:
         self.intake.begin()
         lag = asyncio.create_task(self._lag.run(), name="loop lag")
         lag.add_done_callback(self._part_ended)
+        namespace = asyncio.create_task(self._namespace.run(), name="namespace")
+        namespace.add_done_callback(self._part_ended)
         self._leadership.watch()
         async with HealthServer(app, host=settings.health_host, port=settings.health_port) as health:
             logger.info("serving namespace %s, health on port %d", settings.namespace, health.port)
@@ -111,9 +124,10 @@ class Controller:
             finally:
                 await self._drain(work)
                 await self._leadership.leave()
-                lag.remove_done_callback(self._part_ended)
-                lag.cancel()
-                await asyncio.gather(lag, return_exceptions=True)
+                for task in (lag, namespace):
+                    task.remove_done_callback(self._part_ended)
+                    task.cancel()
+                await asyncio.gather(lag, namespace, return_exceptions=True)
         return not self._failed
 
     def stop(self) -> None:
@@ -172,6 +186,20 @@ class Controller:
         await asyncio.gather(*work, return_exceptions=True)
         if not await self.projector.drain(timeout=self._settings.drain_seconds / 2):
             logger.warning("%d changes are not mirrored; the next start does it", self.projector.pending)
+        if self._leading and await self._namespace.look():
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """This controller may go with its namespace: release what nobody would release later, and say so."""
+        try:
+            released = await self._namespace.release_all()
+        except OctoError as error:
+            logger.error("OctoJobs are left with their finalizer: %s", error.detail)
+            return
+        logger.warning("released %d OctoJobs, which go with their namespace", len(released))
+        for uid in released:
+            self.projector.gone(uid)
+        await self.projector.drain(timeout=self._settings.drain_seconds / 2)
 
     def _committed(self, raw: Raw) -> None:
         """A version is in Postgres: if it is the last word on a run, the run can be archived or let go."""
@@ -263,7 +291,7 @@ async def controller(settings: ControllerSettings) -> AsyncIterator[Controller]:
         async with await KubeClient.connect(settings.kubeconfig) as lease_client:
             leadership = Leadership(lease_of(settings, lease_client), blocked_after=settings.loop_blocked_seconds)
             async with await KubeClient.connect(settings.kubeconfig, fence=leadership.fence) as client:
-                yield Controller(settings, client, database, leadership)
+                yield Controller(settings, client, database, leadership, unfenced=lease_client)
     finally:
         await database.close()
 

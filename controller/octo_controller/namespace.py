@@ -7,6 +7,7 @@ next would wait for their finalizer, and the namespace with them, for ever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -20,22 +21,39 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
+LEADERLESS_SECONDS = 30.0
+"""Longer than a Lease lasts, and than a leader waits for the archive then."""
 TRIES = 5
 
 
 class NamespaceWatch:
-    """Looks at the namespace every few seconds; ``leaving`` is called once, when it is seen to be deleted."""
+    """Looks at the namespace every few seconds; ``leaving`` is called once, when it is seen to be deleted.
 
-    def __init__(self, client: KubeClient, name: str, *, leaving: Callable[[], None]) -> None:
+    ``client`` must not be fenced by the Lease.
+    """
+
+    def __init__(
+        self, client: KubeClient, name: str, *, leaving: Callable[[], None], leading: Callable[[], bool]
+    ) -> None:
         self._client = client
         self._name = name
         self._leaving = leaving
+        self._leading = leading
         self.terminating = False
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled.
+
+        The Lease goes with the namespace, and none can be made in one that is being deleted: whoever lost it, or came
+        too late, releases the OctoJobs without it once a leader has had its time.
+        """
+        leaderless = 0.0
         while True:
-            await self.look()
+            if await self.look() and not self._leading():
+                leaderless += POLL_SECONDS
+                if leaderless >= LEADERLESS_SECONDS:
+                    with contextlib.suppress(OctoError):
+                        await self.release_all()
             await asyncio.sleep(POLL_SECONDS)
 
     async def look(self) -> bool:
@@ -53,29 +71,29 @@ class NamespaceWatch:
                 self._leaving()
         return self.terminating
 
+    async def release_all(self) -> set[str]:
+        """Take the archive's finalizer from every OctoJob of the namespace; the uids of those that had it.
 
-async def release_all(client: KubeClient, namespace: str) -> int:
-    """Take the archive's finalizer from every OctoJob of a namespace that is being deleted; how many had it.
-
-    For the end of a controller that goes with its namespace: nobody comes after it.
-    """
-    count = 0
-    for _ in range(TRIES):
-        changed = False
-        async for raw in client.items(OCTOJOBS, namespace):
-            meta = raw["metadata"]
-            rest = [name for name in meta.get("finalizers", ()) if name != ARCHIVE_FINALIZER]
-            if len(rest) == len(meta.get("finalizers", ())):
-                continue
-            # Conditional, so that a finalizer which another adds meanwhile is not lost.
-            body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": rest}}
-            try:
-                await client.patch(OCTOJOBS, namespace, meta["name"], body)
-                count += 1
-            except NotFoundError:
-                continue
-            except ConflictError:
-                changed = True
-        if not changed:
-            break
-    return count
+        For the end of a controller that goes with its namespace: nobody comes after it.
+        """
+        released: set[str] = set()
+        for _ in range(TRIES):
+            changed = False
+            async for raw in self._client.items(OCTOJOBS, self._name):
+                meta = raw["metadata"]
+                rest = [name for name in meta.get("finalizers", ()) if name != ARCHIVE_FINALIZER]
+                if len(rest) == len(meta.get("finalizers", ())):
+                    continue
+                # Conditional, so that a finalizer which another adds meanwhile is not lost.
+                body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": rest}}
+                try:
+                    await self._client.patch(OCTOJOBS, self._name, meta["name"], body)
+                except NotFoundError:
+                    pass
+                except ConflictError:
+                    changed = True
+                    continue
+                released.add(meta["uid"])
+            if not changed:
+                break
+        return released

@@ -133,6 +133,7 @@ async def delete_jobs(rig: Rig, fault: Fault, rng: random.Random) -> None:
         jobs = page["items"]
         for job in rng.sample(jobs, min(2, len(jobs))):
             how: Propagation = "Foreground" if rng.random() < 0.5 else "Background"
+            rig.deleted[job["metadata"]["name"]] += 1
             await rig.kube.delete(JOBS, NAMESPACE, job["metadata"]["name"], propagation=how)
 
 

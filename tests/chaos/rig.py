@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from octo_core.kube.client import KubeClient
+from tests.support.chart_rights import install_rights, token_of
 from tests.support.control_plane import ControlPlane, control_plane
 from tests.support.kube_faults import KubeProxy, kube_proxy
 from tests.support.kubectl import ROOT
@@ -52,6 +53,8 @@ class Rig:
     kube: KubeClient
     down: set[str] = field(default_factory=set)
     """Programs that are not to be started again just now."""
+    deleted: Counter[str] = field(default_factory=Counter)
+    """How often each Job was deleted by a fault."""
     keep: bool = False
     """Whether the folder is left, for who wants to know what happened."""
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -106,7 +109,8 @@ def _programs(folder: Path) -> Iterator[tuple[ControlPlane, PostgresServer, list
         for port in ports:
             stack.callback(port.release)
         plane.install_crds()
-        _install_rights(plane)
+        install_rights(plane, NAMESPACE)
+        plane.kubectl(NAMESPACE).apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
         common = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
@@ -127,7 +131,7 @@ def _programs(folder: Path) -> Iterator[tuple[ControlPlane, PostgresServer, list
             "OCTO_TEST_CLOCK": str(folder / "clock"),
         }
         binary = Path(sys.executable).with_name("octo-api")
-        config = plane.write_kubeconfig(folder / "api.kubeconfig", token=_token(plane, "octo-api"))
+        config = plane.write_kubeconfig(folder / "api.kubeconfig", token=token_of(plane, NAMESPACE, "octo-api"))
         api_environment = {**common, "OCTO_KUBECONFIG": str(config)}
 
         def command(*arguments: str) -> str:
@@ -157,7 +161,7 @@ def _programs(folder: Path) -> Iterator[tuple[ControlPlane, PostgresServer, list
                 environment=common,
             ),
         }
-        token = _token(plane, "octo-controller")
+        token = token_of(plane, NAMESPACE, "octo-controller")
         for number, proxy in enumerate(proxies):
             name = f"controller-{number}"
             config = plane.write_kubeconfig(folder / f"{name}.kubeconfig", token=token, url=proxy.url)
@@ -176,28 +180,6 @@ def _programs(folder: Path) -> Iterator[tuple[ControlPlane, PostgresServer, list
         for program in programs.values():
             stack.callback(program.kill)
         yield plane, postgres, proxies, programs, key
-
-
-def _install_rights(plane: ControlPlane) -> None:
-    """The namespace, the chart's ServiceAccounts, Roles and bindings, and the node."""
-    kubectl = plane.kubectl(NAMESPACE)
-    kubectl("create", "namespace", NAMESPACE)
-    kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
-    rendered = subprocess.run(
-        [
-            *(str(ROOT / ".octo" / "bin" / "helm"), "template", "octo", str(ROOT / "charts" / "octo")),
-            *("--namespace", NAMESPACE, "--set", "postgres.embedded.enabled=true"),
-            *("--show-only", "templates/rbac.yaml"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    kubectl.apply(*(document for document in yaml.safe_load_all(rendered.stdout) if document))
-
-
-def _token(plane: ControlPlane, account: str) -> str:
-    return plane.kubectl(NAMESPACE)("create", "token", account, "--duration=12h").strip()
 
 
 @asynccontextmanager

@@ -21,8 +21,8 @@ class Policy:
 
     cancel_force_after_seconds: int = 30
     archive_fail_open_seconds: int = 600
-    leaving_fail_open_seconds: int = 30
-    """The same in a namespace that is being deleted, and waits for it."""
+    leaving_fail_open_seconds: int = 5
+    """The same in a namespace that is being deleted: its Lease goes too, and with it who could let the OctoJob go."""
     stalled_after_seconds: int = 600
 
 

@@ -98,7 +98,7 @@ async def database() -> AsyncIterator[Database]:
 @pytest.fixture
 async def controller(api: FakeApi, database: Database) -> Controller:
     leadership = Leadership(lease_of(SETTINGS, cast(KubeClient, api)), end=lambda why: None)
-    controller = Controller(SETTINGS, cast(KubeClient, api), database, leadership)
+    controller = Controller(SETTINGS, cast(KubeClient, api), database, leadership, unfenced=cast(KubeClient, api))
     controller.projector.accepting = True
     return controller
 
@@ -199,7 +199,9 @@ async def test_a_standby_is_ready_and_writes_nothing(
     monkeypatch.setattr(app, "Door", OpenDoor)
     api.put(LEASES, lease_held_by("another"))
     api.put(OCTOJOBS, octojob("a"))
-    standby = Controller(SETTINGS, cast(KubeClient, api), database, controller._leadership)
+    standby = Controller(
+        SETTINGS, cast(KubeClient, api), database, controller._leadership, unfenced=cast(KubeClient, api)
+    )
     running = asyncio.create_task(standby.run())
     await until(lambda: standby._ready_checks()["sync"]() is None)
     assert [job.meta.name for job in standby.world.jobs] == ["a"], "it knows what there is"
@@ -218,7 +220,9 @@ async def test_a_leader_releases_its_lease_after_everything_else(
 ) -> None:
     monkeypatch.setattr(app, "Door", OpenDoor)
     api.put(OCTOJOBS, octojob("a"))
-    leader = Controller(SETTINGS, cast(KubeClient, api), database, controller._leadership)
+    leader = Controller(
+        SETTINGS, cast(KubeClient, api), database, controller._leadership, unfenced=cast(KubeClient, api)
+    )
     running = asyncio.create_task(leader.run())
     await until(lambda: "patch octojobs/status" in api.writes)
     leader.stop()

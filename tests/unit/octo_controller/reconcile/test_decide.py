@@ -614,9 +614,9 @@ class TestAfterEnd:
         assert plan_of(observed(self.over(deleted_at=70)), 670).actions == (ReleaseFinalizer(unarchived=True),)
 
     def test_in_a_namespace_that_is_being_deleted_it_does_not_wait_that_long(self) -> None:
-        early = plan_of(observed(self.over(deleted_at=70), leaving=True), 99)
+        early = plan_of(observed(self.over(deleted_at=70), leaving=True), 74)
         assert (early.actions, early.requeue_after) == ((), 1)
-        assert plan_of(observed(self.over(deleted_at=70), leaving=True), 100).actions == (
+        assert plan_of(observed(self.over(deleted_at=70), leaving=True), 75).actions == (
             ReleaseFinalizer(unarchived=True),
         )
 
