@@ -56,6 +56,18 @@ class ApiKeyNotFoundError(NotFoundError):
     code = "api-key-not-found"
 
 
+class WebhookNotFoundError(NotFoundError):
+    """No webhook of that id, or none that the caller may know of."""
+
+    code = "webhook-not-found"
+
+
+class DeliveryNotFoundError(NotFoundError):
+    """The webhook was sent no message of that id, or it is not kept any more."""
+
+    code = "delivery-not-found"
+
+
 class InvalidStateError(ConflictError):
     """The run, or the key, is past the point where this could be done."""
 

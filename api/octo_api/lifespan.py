@@ -36,6 +36,8 @@ from octo_api.schedules.service import ScheduleService
 from octo_api.services import Services
 from octo_api.settings import ApiSettings
 from octo_api.verifications.service import VerificationService
+from octo_api.webhooks import assembly as webhook_assembly
+from octo_api.webhooks.assembly import Webhooks
 from octo_core.db import migrate
 from octo_core.db.events_listener import listen
 from octo_core.db.session import Database
@@ -81,7 +83,11 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             clock=process.clock,
             random=process.random,
         )
-        services = _services(process, database, kube, submission, auth, first_key)
+        webhooks = webhook_assembly.assemble(
+            settings, database, clock=process.clock, random=process.random, metrics=process.metrics
+        )
+        stack.push_async_callback(webhooks.sender.close)
+        services = _services(process, database, kube, submission, auth, webhooks, first_key)
         sweeper = Sweeper(
             database,
             submission,
@@ -90,7 +96,13 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             older_than=timedelta(seconds=settings.sweep_after_seconds),
         )
         app.state.services = services
-        tailer = Tailer(database, services.feed, clock=process.clock, kept=settings.event_retention)
+        tailer = Tailer(
+            database,
+            services.feed,
+            clock=process.clock,
+            kept=settings.event_retention,
+            advanced=webhooks.deliverer.hint,
+        )
 
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
@@ -100,6 +112,8 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         _start(stack, repeat("expiry of events", tailer.expire, every=_EXPIRE_SECONDS))
         _start(stack, repeat("signing keys", auth.key_ring.refresh, every=keyring.REFRESH.total_seconds()))
         _start(stack, repeat("pruning of the audit log", services.audit.prune, every=_PRUNE_SECONDS))
+        _start(stack, webhooks.deliverer.run())
+        _start(stack, repeat("forgetting of deliveries", webhooks.deliverer.forget, every=_EXPIRE_SECONDS))
         _start(stack, _put_first_key(settings, auth.known_keys, first_key))
         yield
 
@@ -117,6 +131,7 @@ def _services(
     kube: KubeClient,
     submission: Submission,
     auth: Auth,
+    webhooks: Webhooks,
     first_key: asyncio.Event,
 ) -> Services:
     settings, clock = process.settings, process.clock
@@ -152,6 +167,7 @@ def _services(
         events=EventService(database, feed),
         feed=feed,
         stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
+        webhooks=webhooks.service,
         providers=providers,
         verifications=VerificationService(database),
         ledger=LedgerService(database, providers, new_key=new_key),

@@ -30,6 +30,7 @@ from octo_api.reports.router import ReportRouter
 from octo_api.schedules.router import ScheduleRouter
 from octo_api.settings import ApiSettings
 from octo_api.verifications.router import VerificationRouter
+from octo_api.webhooks.router import WebhookRouter
 
 
 def utc_now() -> datetime:
@@ -86,6 +87,7 @@ def create_app(
         ScheduleRouter(),
         JobRouter(),
         EventRouter(),
+        WebhookRouter(),
         ReportRouter(),
         AuditRouter(),
         OpsRouter(metrics),

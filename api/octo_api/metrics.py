@@ -34,6 +34,12 @@ class Metrics:
             "Claims that a crash left behind and the sweeper finished or took back.",
             registry=self.registry,
         )
+        self.webhook_deliveries = Counter(
+            "octo_api_webhook_attempts_total",
+            "Tries to deliver a message to a webhook, by how they ended: delivered or failed.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.event_streams = Gauge("octo_api_event_streams", "Streams of events that are open.", registry=self.registry)
         self.audit_dropped = Counter(
             "octo_audit_dropped_total",

@@ -23,6 +23,7 @@ from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
 from octo_api.schedules.service import ScheduleService
 from octo_api.verifications.service import VerificationService
+from octo_api.webhooks.service import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Services:
     job_lists: JobLists
     feed: Feed
     stream_limits: StreamLimits
+    webhooks: WebhookService
     providers: ProviderService
     verifications: VerificationService
     ledger: LedgerService

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from octo_api.auth.settings import AuthSettings
 from octo_api.limits.settings import LimitSettings
+from octo_api.webhooks.settings import WebhookSettings
 from octo_core.settings import ClusterSettings
 
 
-class ApiSettings(ClusterSettings, AuthSettings, LimitSettings):
+class ApiSettings(ClusterSettings, AuthSettings, LimitSettings, WebhookSettings):
     """Of `octo-api serve`."""
 
     listen_host: str = "0.0.0.0"  # noqa: S104 - a pod serves its own network

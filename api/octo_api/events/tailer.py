@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from octo_api.events.feed import Feed
-from octo_core.db import events
+from octo_core.db import event_order, events
 from octo_core.db.events import EventFilter
 from octo_core.db.session import Database
 from octo_core.domain.errors import OctoError
@@ -34,13 +34,13 @@ class Tailer:
         *,
         clock: Callable[[], datetime],
         kept: timedelta,
-        delivered: Callable[[], None] = lambda: None,
+        advanced: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._feed = feed
         self._clock = clock
         self._kept = kept
-        self._delivered = delivered
+        self._advanced = advanced
         self._wake = asyncio.Event()
         self._failing = False
 
@@ -73,9 +73,9 @@ class Tailer:
         """Give positions to what has none, and show the streams what is new. Raises DatabaseUnavailableError."""
         while True:
             async with self._database.transaction() as session:
-                given = await events.sequence(session)
+                given = await event_order.advance(session)
             if given is not None:
-                self._delivered()
+                self._advanced()
             await self._read()
             if given is None:
                 return

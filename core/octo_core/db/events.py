@@ -159,6 +159,12 @@ async def page(session: AsyncSession, wanted: EventFilter, *, after: int, limit:
     return EventPage(items, last, more=last < head)
 
 
+async def at(session: AsyncSession, position: int) -> Event | None:
+    """The event of that position, or None if its run was removed."""
+    row = (await session.execute(_events().where(EventRow.position == position))).one_or_none()
+    return None if row is None else Event(*row)
+
+
 async def of_job(session: AsyncSession, uid: str, *, after: int, limit: int) -> list[Event]:
     """Events of a run in their order, behind ``after``, with or without a position."""
     rows = await session.execute(

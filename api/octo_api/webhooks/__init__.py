@@ -1,0 +1,1 @@
+"""Tells other systems of events, over HTTP, as Standard Webhooks has it."""
