@@ -83,7 +83,6 @@ def cases(image: str) -> dict[str, Raw]:
             "volume-full", image, "sh", "-c", "head -c 8000000 /dev/zero >/v/x; sleep 600", container=full, spec=in_full
         ),
         "deadline": job("deadline", image, *sleep, activeDeadlineSeconds=3),
-        "killed": job("killed", image, "sh", "-c", "sh -c 'kill -9 $$'"),
         "deleted": job("deleted", image, *sleep),
         "drained": job("drained", image, *sleep),
     }
@@ -107,6 +106,9 @@ def _slim(raw: Raw) -> Raw:
     for field in ("hostIP", "hostIPs", "podIP", "podIPs"):
         raw.get("status", {}).pop(field, None)
     raw.get("spec", {}).pop("nodeName", None)
+    raw["metadata"].pop("annotations", None)
+    for field in ("reportingInstance", "source"):
+        raw.pop(field, None)
     return raw
 
 
