@@ -22,6 +22,8 @@ class FakeApi:
         self.objects: dict[tuple[str, str], Raw] = {}
         self.writes: list[str] = []
         self.lists: list[str] = []
+        self.created: list[str] = []
+        """The runs for which a Job was made, in that order."""
         self.refuse: dict[str, OctoError] = {}
         self.refuse_lists = False
         self.logs: dict[str, str] = {}
@@ -60,6 +62,7 @@ class FakeApi:
         if (resource.plural, name) in self.objects:
             raise AlreadyExistsError(name)
         meta = {**body["metadata"], "uid": f"uid-{name}", "creationTimestamp": rfc3339(at(0))}
+        self.created += [owner["name"] for owner in meta.get("ownerReferences", ())]
         return self.put(resource, {**body, "metadata": meta})
 
     async def patch(

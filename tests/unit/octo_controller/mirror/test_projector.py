@@ -81,7 +81,7 @@ def test_changes_of_one_object_are_one_row_and_rows_are_sorted() -> None:
     assert committed == ["9", "3"]
 
 
-def test_invariant_5_an_older_version_is_never_written_after_a_newer_one() -> None:
+def test_an_older_version_is_never_written_after_a_newer_one() -> None:
     async def script(projector: Projector, writer: Writer) -> None:
         projector.offer(octojob("a", 10))
         projector.offer(octojob("a", 9))

@@ -4,134 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
 from typing import Any, cast
 
 import pytest
 
 from octo_controller.engine.queue import RetryLaterError
-from octo_controller.metrics import Metrics
-from octo_controller.reconcile.act import Actor
-from octo_controller.reconcile.decide import BRIEF_SECONDS
-from octo_controller.reconcile.loop import Reconciler
-from octo_controller.reconcile.manifest import PodSettings
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.patches import merge_patch
-from octo_controller.reconcile.world import Key, Kind, World
+from octo_controller.reconcile.world import Kind
 from octo_core.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, OctoError
 from octo_core.domain.model import rfc3339
-from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ATTEMPT
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
-from tests.unit.octo_controller.builders import CANCEL, POLICY, at
-from tests.unit.octo_controller.fake_api import FakeApi
+from octo_core.kube.resources import OCTOJOBS
+from tests.unit.octo_controller.builders import CANCEL, at
 from tests.unit.octo_controller.reconcile.merging import merged
+from tests.unit.octo_controller.rig import Rig, over, to_its_end
 
 Raw = dict[str, Any]
-
-
-class Queue:
-    """Remembers who is to be visited."""
-
-    def __init__(self) -> None:
-        self.keys: list[Key] = []
-
-    def add(self, key: Key) -> None:
-        if key not in self.keys:
-            self.keys.append(key)
-
-    def add_after(self, key: Key, delay: float) -> None:
-        self.add(key)
-
-    def forget(self, key: Key) -> None:
-        if key in self.keys:
-            self.keys.remove(key)
-
-
-class Mirror:
-    """Has everything, or nothing."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.deleted: list[str] = []
-
-    def offer(self, raw: Raw) -> None: ...
-
-    def gone(self, uid: str) -> None:
-        self.deleted.append(uid)
-
-    def holds(self, uid: str, version: str) -> bool:
-        return self.up
-
-
-class Rig:
-    """A controller without watch, mirror and time: the test is all three."""
-
-    def __init__(self, *, capacity: int | None = None) -> None:
-        self.api, self.queue, self.mirror = FakeApi(), Queue(), Mirror()
-        self.world = World(self.queue, self.mirror, capacity=capacity)
-        self.world.since = at(-1000)
-        self.seconds = 1.0
-        self.actor = Actor(
-            cast(KubeClient, self.api),
-            self.world,
-            namespace="octo",
-            pods=PodSettings(image="w"),
-            clock=lambda: self.seconds,
-        )
-        self.metrics = Metrics()
-        self.reconciler = Reconciler(self.world, self.actor, policy=POLICY, clock=self.now, metrics=self.metrics)
-
-    def now(self) -> datetime:
-        return at(self.seconds)
-
-    def provider(self, name: str = "bank", **spec: Any) -> None:
-        meta = {"namespace": "octo", "name": name, "uid": f"uid-{name}", "generation": 1}
-        meta["creationTimestamp"] = rfc3339(at(-50))
-        spec = spec or {"container": {"image": "mine"}}
-        self.world.saw(Kind.PROVIDER, self.api.put(OCTOPROVIDERS, {"metadata": meta, "spec": spec}))
-
-    def job(self, name: str, *, finalizers: tuple[str, ...] = (ARCHIVE_FINALIZER,), **spec: Any) -> None:
-        meta = {
-            "namespace": "octo",
-            "name": name,
-            "uid": f"uid-{name}",
-            "generation": 1,
-            "creationTimestamp": rfc3339(at(0)),
-            "finalizers": list(finalizers),
-        }
-        raw = {"metadata": meta, "spec": {"providerRef": {"name": "bank"}, **spec}}
-        self.world.saw(Kind.JOB, self.api.put(OCTOJOBS, raw))
-
-    async def visit(self, name: str) -> float | None:
-        return await self.reconciler.visit((Kind.JOB, name))
-
-    async def begin(self, name: str) -> None:
-        """Visit a run, and again once a pod that does not run by then is worth a word."""
-        await self.visit(name)
-        self.seconds += BRIEF_SECONDS
-        await self.visit(name)
-
-    def status(self, name: str) -> Raw:
-        return cast(Raw, self.api.objects[("octojobs", name)].get("status", {}))
-
-    def child_is(self, name: str, **status: Any) -> None:
-        """The Job controller writes a Job's status, and the watch tells."""
-        raw = self.api.put(JOBS, merged(self.api.objects[("jobs", name)], {"status": status}))
-        self.world.saw(Kind.CHILD, raw)
-
-    def pod_is(self, child: str, state: Raw, *, index: int | None = None, phase: str = "Pending") -> None:
-        meta: Raw = {"name": f"{child}-x", "uid": "p", "creationTimestamp": rfc3339(at(0))}
-        meta["labels"] = {"batch.kubernetes.io/job-name": child}
-        if index is not None:
-            meta["name"] = f"{child}-{index}-x"
-            meta["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}
-        status = {"phase": phase, "containerStatuses": [{"name": "worker", "state": state}]}
-        self.api.put(PODS, {"metadata": meta, "status": status})
-
-    def pod_ended(self, child: str, exit_code: int, message: str = "", *, index: int | None = None) -> None:
-        state = {"exitCode": exit_code, "message": message, "finishedAt": rfc3339(at(9))}
-        self.pod_is(child, {"terminated": state}, index=index, phase="Failed" if exit_code else "Succeeded")
 
 
 @pytest.fixture
@@ -139,17 +28,6 @@ def rig() -> Rig:
     made = Rig()
     made.provider()
     return made
-
-
-async def to_its_end(rig: Rig, name: str, exit_code: int = 0) -> None:
-    await rig.visit(name)
-    rig.child_is(f"{name}-1", active=1, ready=1, startTime=rfc3339(at(2)))
-    await rig.visit(name)
-    outcome = {"reason": "Completed", "progress": {"filesDone": 3, "summary": "3/3"}}
-    rig.pod_ended(f"{name}-1", exit_code, json.dumps(outcome) if exit_code == 0 else "")
-    kind = "Failed" if exit_code else "Complete"
-    rig.child_is(f"{name}-1", active=0, ready=0, conditions=[{"type": kind, "status": "True"}])
-    await rig.visit(name)
 
 
 async def test_a_run_costs_six_writes_from_its_job_until_nothing_is_left_of_it(rig: Rig) -> None:
@@ -197,17 +75,6 @@ async def test_that_an_attempt_begins_is_written_once_it_takes_longer_than_momen
     await rig.visit("run")
     assert rig.status("run")["state"] == "Starting"
     assert rig.status("run")["attempts"][0]["jobUID"] == "uid-run-1"
-
-
-async def test_invariant_2_a_job_that_went_before_it_was_written_down_is_lost_and_not_made_again(rig: Rig) -> None:
-    rig.job("run", retryPolicy={"maxAttempts": 1})
-    await rig.visit("run")
-    del rig.api.objects[("jobs", "run-1")]
-    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
-    await rig.visit("run")
-    assert rig.api.writes.count("create jobs") == 1
-    attempt = rig.status("run")["attempts"][0]
-    assert (attempt["reason"], attempt["jobUID"]) == ("JobLost", "uid-run-1")
 
 
 async def test_with_much_to_do_what_only_tells_people_something_is_written_slowly(rig: Rig) -> None:
@@ -304,24 +171,6 @@ async def test_a_status_decided_on_an_older_version_is_not_written(rig: Rig) -> 
     assert [write for write in rig.api.writes if write == "create jobs"] == ["create jobs"]
 
 
-async def test_invariant_1_a_job_that_is_there_and_ours_is_adopted(rig: Rig) -> None:
-    rig.job("run")
-    owner = {"controller": True, "name": "run", "uid": "uid-run"}
-    meta = {"name": "run-1", "uid": "made-before", "creationTimestamp": rfc3339(at(0)), "ownerReferences": [owner]}
-    rig.api.put(JOBS, {"metadata": {**meta, "labels": {LABEL_ATTEMPT: "1"}}})
-    await rig.begin("run")
-    assert rig.status("run")["attempts"][0]["jobUID"] == "made-before"
-
-
-async def test_invariant_1_a_job_of_someone_else_fails_the_run_with_a_clear_word(rig: Rig) -> None:
-    rig.job("run")
-    rig.api.put(JOBS, {"metadata": {"name": "run-1", "uid": "x", "creationTimestamp": rfc3339(at(0))}})
-    await rig.visit("run")
-    failure = rig.status("run")["failure"]
-    assert (failure["category"], failure["reason"]) == ("Config", "NameTaken")
-    assert "'run-1'" in failure["message"]
-
-
 @pytest.mark.parametrize(
     ("error", "state", "reason"),
     [
@@ -362,16 +211,6 @@ async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) ->
     await rig.visit("run")
     assert rig.status("run")["attempts"][0]["reason"] == "JobLost"
     assert rig.api.writes.count("create jobs") == 1
-
-
-async def test_two_of_one_key_visited_at_the_same_time_do_not_both_go(rig: Rig) -> None:
-    for name in ("a", "b", "c"):
-        rig.job(name)
-    await asyncio.gather(*(rig.visit(name) for name in ("c", "b", "a")))
-    await rig.begin("a")
-    assert rig.api.writes.count("create jobs") == 1
-    assert rig.status("a")["state"] == "Starting"
-    assert [rig.status(name).get("queuePosition") for name in ("b", "c")] == [2, 3]
 
 
 async def test_one_that_comes_while_anothers_job_is_being_made_does_not_pass_it(rig: Rig) -> None:
@@ -423,13 +262,6 @@ async def test_runs_of_two_providers_that_share_a_key_share_the_slot(rig: Rig) -
     for name in ("a", "b", "c"):
         await rig.begin(name)
     assert [rig.status(name)["state"] for name in ("a", "b", "c")] == ["Starting", "Queued", "Queued"]
-
-
-async def over(rig: Rig, name: str) -> None:
-    """The run's Job completes."""
-    rig.pod_ended(f"{name}-1", 0)
-    rig.child_is(f"{name}-1", conditions=[{"type": "Complete", "status": "True"}])
-    await rig.visit(name)
 
 
 async def test_the_namespace_has_one_line_of_all_keys() -> None:
@@ -504,26 +336,6 @@ async def test_postgres_down_holds_back_the_archive_and_nothing_else(rig: Rig) -
     assert (rig.status("a")["state"], rig.status("b")["state"]) == ("Succeeded", "Starting")
     archived = [c for c in rig.status("a")["conditions"] if c["type"] == "Archived"]
     assert archived[0]["status"] == "Unknown"
-
-
-async def test_invariant_6_the_finalizer_is_first_and_last(rig: Rig) -> None:
-    rig.job("run", finalizers=())
-    await rig.visit("run")
-    assert rig.api.writes[:2] == ["patch octojobs", "create jobs"]
-    rig.mirror.up = False
-    stamp = {"metadata": {"deletionTimestamp": rfc3339(at(5))}}
-    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, merged(rig.api.objects[("octojobs", "run")], stamp)))
-    await rig.visit("run")
-    del rig.api.objects[("jobs", "run-1")]
-    rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
-    await rig.visit("run")
-    assert rig.status("run")["state"] == "Cancelled"
-    await rig.visit("run")
-    assert rig.api.objects[("octojobs", "run")]["metadata"]["finalizers"] == [ARCHIVE_FINALIZER]
-    rig.seconds = 606
-    await rig.visit("run")
-    assert rig.api.objects[("octojobs", "run")]["metadata"]["finalizers"] == []
-    assert rig.actor.counters.unarchived == 1
 
 
 async def test_the_provider_says_how_its_runs_went(rig: Rig) -> None:

@@ -80,18 +80,6 @@ def test_an_attempt_has_the_shorter_of_its_own_time_and_the_runs() -> None:
     assert made(activeDeadlineSeconds=80)["spec"]["activeDeadlineSeconds"] == 80
 
 
-def test_invariant_7_kubernetes_does_not_retry() -> None:
-    spec = made(activeDeadlineSeconds=77, terminationGracePeriodSeconds=9)["spec"]
-    assert (spec["backoffLimit"], spec["completions"], spec["parallelism"]) == (0, 1, 1)
-    assert spec["podReplacementPolicy"] == "Failed"
-    assert spec["podFailurePolicy"]["rules"] == [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-    ]
-    assert spec["activeDeadlineSeconds"] == 77
-    assert spec["template"]["spec"]["restartPolicy"] == "Never"
-    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 9
-
-
 def test_workers_that_share_a_run_are_an_indexed_job_in_which_each_goes_to_its_end() -> None:
     one, spec = made()["spec"], made(transfer={"parallelism": 3})["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
