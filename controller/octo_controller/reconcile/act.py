@@ -39,7 +39,14 @@ from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
 from octo_core.crd.resources import OctoJob
-from octo_core.domain.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from octo_core.domain.errors import (
+    AlreadyExistsError,
+    ClusterUnavailableError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
 from octo_core.domain.failure import Category
 from octo_core.domain.job import CancelMode
 from octo_core.domain.model import rfc3339
@@ -53,6 +60,7 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 POD_LIMIT = 500
+FORBIDDEN_PATIENCE_SECONDS = 60.0
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
 
@@ -91,6 +99,7 @@ class Actor:
         self._namespace = namespace
         self._pods = pods
         self._announce = announce
+        self._forbidden_since: float | None = None
         self._slots: Slots[str] = Slots(per_second=COURTESIES_PER_SECOND, burst=COURTESIES_AT_ONCE, clock=clock)
         self.counters = Counters()
 
@@ -219,10 +228,20 @@ class Actor:
         except (InvalidError, ForbiddenError) as error:
             denied = isinstance(error, ForbiddenError)
             cause = refusal_cause(error.detail, otherwise="JobForbidden" if denied else "JobRejected")
+            if cause.reason == "JobForbidden" and self._may_pass():
+                raise ClusterUnavailableError(f"the API server does not allow the Job: {error.detail}") from error
             message = f"the API server does not {'allow' if denied else 'take'} the Job: {error.detail}"
             raise ChildRefusedError(Refusal(attempt, cause.category, cause.reason, clip(message))) from error
+        self._forbidden_since = None
         self._world.saw(Kind.CHILD, raw, own=True)
         return name, str(raw["metadata"]["uid"])
+
+    def _may_pass(self) -> bool:
+        """Whether a lack of rights may still pass by itself: an API server that has just started knows of none yet."""
+        now = asyncio.get_running_loop().time()
+        if self._forbidden_since is None:
+            self._forbidden_since = now
+        return now - self._forbidden_since < FORBIDDEN_PATIENCE_SECONDS
 
     async def _finalizers(self, seen: Observed, version: str, finalizers: tuple[str, ...]) -> str:
         body = {"metadata": {"resourceVersion": version, "finalizers": list(finalizers)}}

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from octo_controller.engine.queue import RetryLaterError
+from octo_controller.reconcile import act
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.patches import merge_patch
 from octo_controller.reconcile.world import Kind
@@ -175,7 +176,7 @@ async def test_a_status_decided_on_an_older_version_is_not_written(rig: Rig) -> 
     ("error", "state", "reason"),
     [
         (InvalidError("spec.template: bad"), "Failed", "JobRejected"),
-        (ForbiddenError("quota"), "Retrying", "JobForbidden"),
+        (ForbiddenError('jobs "run-1" is forbidden: exceeded quota: q'), "Retrying", "QuotaExceeded"),
     ],
 )
 async def test_a_job_that_is_refused_is_an_attempt_that_failed(
@@ -186,6 +187,18 @@ async def test_a_job_that_is_refused_is_an_attempt_that_failed(
     await rig.visit("run")
     assert rig.status("run")["state"] == state
     assert rig.status("run")["attempts"][0]["reason"] == reason
+
+
+async def test_a_lack_of_rights_may_pass_before_it_costs_an_attempt(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API server that has just started answers 403 to everyone until it has read its roles."""
+    rig.job("run")
+    rig.api.refuse["create jobs"] = ForbiddenError('jobs.batch is forbidden: User "x" cannot create resource "jobs"')
+    with pytest.raises(RetryLaterError):
+        await rig.visit("run")
+    assert rig.status("run").get("attempts", []) == []
+    monkeypatch.setattr(act, "FORBIDDEN_PATIENCE_SECONDS", 0.0)
+    await rig.visit("run")
+    assert rig.status("run")["attempts"][0]["reason"] == "JobForbidden"
 
 
 @pytest.mark.parametrize("error", [ClusterUnavailableError("503"), ConflictError("changed")])
