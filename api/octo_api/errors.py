@@ -74,6 +74,12 @@ class InvalidStateError(ConflictError):
     code = "invalid-state"
 
 
+class CountDiffersError(ConflictError):
+    """Not as many runs match as the caller expected, so nothing was done to any."""
+
+    code = "count-differs"
+
+
 class PreconditionFailedError(OctoError):
     """``If-Match`` names a version of the object that is not the newest any more: read it again, then decide."""
 
@@ -170,20 +176,21 @@ class Problem:
     more: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def body(self, *, instance: str, request_id: str) -> bytes:
-        """The JSON document. ASCII only, since a lone surrogate in what the client sent has no UTF-8."""
-        document = {
+    def document(self) -> dict[str, Any]:
+        """What there is to say of it wherever it is met."""
+        return {
             "type": TYPE_BASE + self.code,
             "title": self.code.replace("-", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
-            "instance": instance,
             "code": self.code,
-            "requestId": request_id,
             "retryable": self.retryable,
             **self.more,
         }
-        return json.dumps(document).encode()
+
+    def body(self, *, instance: str, request_id: str) -> bytes:
+        """The JSON document. ASCII only, since a lone surrogate in what the client sent has no UTF-8."""
+        return json.dumps({**self.document(), "instance": instance, "requestId": request_id}).encode()
 
 
 INTERNAL = Problem(500, "internal", "The server failed on this request; its log has the cause under the request id.")

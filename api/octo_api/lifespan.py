@@ -22,7 +22,11 @@ from octo_api.events.feed import Feed, StreamLimits
 from octo_api.events.service import EventService
 from octo_api.events.tailer import Tailer
 from octo_api.health import Health
+from octo_api.jobs.changes import JobChanges
+from octo_api.jobs.explainer import Explainer
+from octo_api.jobs.file_manifest import FileManifests
 from octo_api.jobs.listing import JobLists
+from octo_api.jobs.many import ManyJobs
 from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
 from octo_api.jobs.sweeper import Sweeper
@@ -143,8 +147,20 @@ def _services(
     def new_key() -> str:
         return base64.b32encode(process.random(20)).decode()
 
+    changes = JobChanges(database, kube, clock=clock)
+    jobs = JobService(
+        database,
+        kube,
+        providers=providers,
+        submission=submission,
+        metrics=process.metrics,
+        clock=clock,
+        new_key=new_key,
+        idempotency_ttl=settings.idempotency_ttl,
+    )
     return Services(
         clock=clock,
+        database=database,
         namespace=settings.namespace,
         auth=auth.service,
         api_keys=auth.api_keys,
@@ -153,21 +169,18 @@ def _services(
         callers=Buckets(size=settings.rate_limit_requests, fill_seconds=settings.rate_limit_window_seconds, clock=clock)
         if settings.rate_limit_requests
         else None,
-        jobs=JobService(
-            database,
-            kube,
-            providers=providers,
-            submission=submission,
-            metrics=process.metrics,
-            clock=clock,
-            new_key=new_key,
-            idempotency_ttl=settings.idempotency_ttl,
-        ),
-        job_lists=JobLists(database, cursors),
+        jobs=jobs,
         events=EventService(database, feed),
         feed=feed,
         stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
         webhooks=webhooks.service,
+        job_lists=JobLists(database, cursors),
+        job_changes=changes,
+        many_jobs=ManyJobs(
+            database, jobs, changes, namespace=settings.namespace, clock=clock, ttl=settings.idempotency_ttl
+        ),
+        file_manifests=FileManifests(database),
+        explainer=Explainer(database, kube, clock=clock),
         providers=providers,
         verifications=VerificationService(database),
         ledger=LedgerService(database, providers, new_key=new_key),

@@ -18,6 +18,7 @@ from octo_api.auth.keys_router import ApiKeyRouter
 from octo_api.auth.router import AuthRouter
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
+from octo_api.jobs.parts import JobPartsRouter
 from octo_api.jobs.router import JobRouter
 from octo_api.ledger.router import LedgerRouter
 from octo_api.lifespan import Process, serving
@@ -86,6 +87,7 @@ def create_app(
         LedgerRouter(),
         ScheduleRouter(),
         JobRouter(),
+        JobPartsRouter(),
         EventRouter(),
         WebhookRouter(),
         ReportRouter(),

@@ -14,7 +14,11 @@ from octo_api.cursor import CursorCodec
 from octo_api.events.feed import Feed, StreamLimits
 from octo_api.events.service import EventService
 from octo_api.health import Health
+from octo_api.jobs.changes import JobChanges
+from octo_api.jobs.explainer import Explainer
+from octo_api.jobs.file_manifest import FileManifests
 from octo_api.jobs.listing import JobLists
+from octo_api.jobs.many import ManyJobs
 from octo_api.jobs.service import JobService
 from octo_api.ledger.service import LedgerService
 from octo_api.limits.buckets import Buckets
@@ -24,6 +28,7 @@ from octo_api.reports.service import ReportService
 from octo_api.schedules.service import ScheduleService
 from octo_api.verifications.service import VerificationService
 from octo_api.webhooks.service import WebhookService
+from octo_core.db.session import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Services:
     """All services of one process."""
 
     clock: Callable[[], datetime]
+    database: Database
     namespace: str
     """Where a request goes that names no namespace."""
     auth: AuthService
@@ -45,6 +51,10 @@ class Services:
     feed: Feed
     stream_limits: StreamLimits
     webhooks: WebhookService
+    job_changes: JobChanges
+    many_jobs: ManyJobs
+    file_manifests: FileManifests
+    explainer: Explainer
     providers: ProviderService
     verifications: VerificationService
     ledger: LedgerService

@@ -122,6 +122,12 @@ class FakeKube:
     def _list(self, path: str, request: web.Request) -> web.Response:
         prefix = path + "/"
         found = [value for key, value in sorted(self.objects.items()) if key.startswith(prefix)]
+        for term in filter(None, request.query.get("labelSelector", "").split(",")):
+            key, _, wanted = term.partition("=")
+            found = [each for each in found if each["metadata"].get("labels", {}).get(key) == wanted]
+        for term in filter(None, request.query.get("fieldSelector", "").split(",")):
+            path_, _, wanted = term.partition("=")
+            found = [each for each in found if _field(each, path_) == wanted]
         start = int(request.query.get("continue", "0"))
         end = start + int(request.query.get("limit", "500"))
         meta = {"resourceVersion": str(self.version), "continue": str(end) if end < len(found) else ""}
@@ -143,7 +149,9 @@ class FakeKube:
             if wanted is not None and wanted != current["metadata"][key]:
                 return refuse(409, "Conflict", f"{key} differs")
         keep = "status" if status else "spec"
-        merged = _merge(current, {keep: body[keep]} if keep in body else {})
+        given = {keep: body[keep]} if keep in body else {}
+        labels = body.get("metadata", {}).get("labels")
+        merged = _merge(current, given | ({"metadata": {"labels": labels}} if labels else {}))
         return web.json_response(self.put(path, merged))
 
     def _delete(self, path: str, body: Raw) -> web.Response:
@@ -199,6 +207,12 @@ def _fail(fault: Fault | None, request: web.Request) -> web.Response | None:
         request.transport.abort()
         code = 500
     return refuse(code, {403: "Forbidden", 422: "Invalid"}.get(code, "InternalError"), "injected")
+
+
+def _field(raw: Any, path: str) -> Any:
+    for part in path.split("."):
+        raw = raw.get(part, {})
+    return raw
 
 
 def _merge(target: Any, patch: Any) -> Any:

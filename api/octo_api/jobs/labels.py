@@ -22,6 +22,7 @@ SELECTOR_PATTERN = f"^{_TERM}(,{_TERM})*$"
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=f"^{_KEY}$")]
 LabelValue = Annotated[str, Field(max_length=63, pattern=f"^{_VALUE}$")]
 MAX_LABELS = 64
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS, description="As in Kubernetes.")]
 
 _RESERVED_PREFIX = f"{names.GROUP}/"
 _RESERVED = (names.LABEL_MANAGED_BY,)

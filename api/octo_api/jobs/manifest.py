@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from octo_api.jobs.labels import check_own
 from octo_api.jobs.schemas import JobOptions
+from octo_core.crd.resources import Raw
 from octo_core.db.idempotency import Claim
 from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
 from octo_core.domain.text import has_nul
 from octo_core.kube.resources import OCTOJOBS
 
-_NOT_OPTIONS = {"namespace", "provider"}
+_NOT_OPTIONS = {"namespace", "provider", "labels", "idempotency_key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A run as it is asked for: what goes into its spec, its user's labels, and what tells it from another order."""
+
+    provider: str
+    namespace: str
+    spec: dict[str, Any]
+    labels: dict[str, str]
+    fingerprint: str
 
 
 def key_hash(tenant: str, idempotency_key: str) -> str:
@@ -22,65 +37,64 @@ def key_hash(tenant: str, idempotency_key: str) -> str:
     return hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
 
 
-def fingerprint(provider: str, namespace: str, options: dict[str, Any]) -> str:
-    """What tells one request from another; the order of its fields and its white space do not."""
-    canonical = json.dumps(
-        {"provider": provider, "namespace": namespace, "options": options}, sort_keys=True, separators=(",", ":")
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def fingerprint(**request: Any) -> str:
+    """What tells one request from another (JSON values); the order of its fields and its white space do not."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def options_of(request: JobOptions) -> dict[str, Any]:
-    """What the user said, and no defaults: what is absent may come from the provider.
+def order_of(request: JobOptions, *, provider: str, namespace: str, labels: Mapping[str, str] | None = None) -> Order:
+    """The order of a request. It holds what the user said and no defaults: what is absent may come from the provider.
 
-    Raises InvalidError for a NUL character, which Postgres cannot hold.
+    Raises InvalidError for a NUL character, which Postgres cannot hold, and for a label that is Octo's.
     """
+    given = dict(labels or {})
+    check_own(given)
     options = request.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=_NOT_OPTIONS
     )
     if has_nul(options):
         raise InvalidError("text may not contain the NUL character")
-    return options
+    labelled = {"labels": given} if given else {}
+    print_ = fingerprint(provider=provider, namespace=namespace, options=options, **labelled)
+    return Order(provider, namespace, options, given, print_)
 
 
-def claim_of(
-    *,
-    tenant: str,
-    idempotency_key: str,
-    provider: str,
-    namespace: str,
-    options: dict[str, Any],
-    now: datetime,
-    ttl: timedelta,
-) -> Claim:
-    """The claim that stands for a request, with the OctoJob it is to become."""
-    hashed = key_hash(tenant, idempotency_key)
-    print_ = fingerprint(provider, namespace, options)
-    name = names.keyed_job_name(tenant, idempotency_key)
-    manifest = {
+def octojob(order: Order, *, name: str, requested_by: str, hashed_key: str) -> Raw:
+    """The OctoJob to create."""
+    return {
         "apiVersion": names.API_VERSION,
         "kind": OCTOJOBS.kind,
         "metadata": {
             "name": name,
-            "namespace": namespace,
-            "labels": {names.LABEL_MANAGED_BY: names.MANAGED_BY, names.LABEL_PROVIDER: provider},
+            "namespace": order.namespace,
+            "labels": {
+                **order.labels,
+                names.LABEL_MANAGED_BY: names.MANAGED_BY,
+                names.LABEL_PROVIDER: order.provider,
+            },
             # Set from the start, it saves the controller a write.
             "finalizers": [names.ARCHIVE_FINALIZER],
         },
         "spec": {
-            **options,
-            "providerRef": {"name": provider},
-            "requestedBy": tenant,
-            "idempotency": {"keyHash": hashed, "fingerprint": print_},
+            **order.spec,
+            "providerRef": {"name": order.provider},
+            "requestedBy": requested_by,
+            "idempotency": {"keyHash": hashed_key, "fingerprint": order.fingerprint},
         },
     }
+
+
+def claim_of(order: Order, *, tenant: str, idempotency_key: str, now: datetime, ttl: timedelta) -> Claim:
+    """The claim that stands for an order, with the OctoJob it is to become."""
+    hashed = key_hash(tenant, idempotency_key)
+    name = names.keyed_job_name(tenant, idempotency_key)
     return Claim(
         tenant=tenant,
         key_hash=hashed,
-        fingerprint=print_,
-        namespace=namespace,
+        fingerprint=order.fingerprint,
+        namespace=order.namespace,
         job_name=name,
-        manifest=manifest,
+        manifest=octojob(order, name=name, requested_by=tenant, hashed_key=hashed),
         created_at=now,
         expires_at=now + ttl,
     )

@@ -1,4 +1,4 @@
-"""Runs: created exactly once, read, cancelled, deleted."""
+"""Runs: created exactly once, and read."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from octo_api.auth.caller import Caller
-from octo_api.errors import ContendedError, InvalidStateError, JobNotFoundError, acting_on_cluster
-from octo_api.jobs.manifest import claim_of, options_of
-from octo_api.jobs.schemas import CancelRequest, JobOptions
+from octo_api.errors import JobNotFoundError, acting_on_cluster
+from octo_api.jobs.known_providers import KnownProviders
+from octo_api.jobs.manifest import Order, claim_of
+from octo_api.jobs.rerun import MAX_FILES, rerun_of
+from octo_api.jobs.schemas import RerunMode
 from octo_api.jobs.submission import REFUSALS, Submission, require_same_request
 from octo_api.jobs.visible import visible
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
-from octo_core.crd.resources import Raw
-from octo_core.db import idempotency, job_reads
+from octo_core.db import files, idempotency, job_reads
 from octo_core.db.idempotency import Claim
 from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
 from octo_core.domain.errors import (
     ClusterUnavailableError,
-    ConflictError,
     DatabaseUnavailableError,
-    NotFoundError,
 )
-from octo_core.domain.job import CancelMode
-from octo_core.domain.model import rfc3339
-from octo_core.domain.status import State
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS
 
@@ -47,7 +43,7 @@ class Created:
 
 
 class JobService:
-    """What can be done with runs. Reads come from Postgres, writes go to Kubernetes."""
+    """Makes runs, in Kubernetes, and finds them, in Postgres."""
 
     def __init__(
         self,
@@ -63,44 +59,61 @@ class JobService:
     ) -> None:
         self._database = database
         self._kube = kube
-        self._providers = providers
+        self._known = KnownProviders(providers, clock=clock)
         self._submission = submission
         self._metrics = metrics
         self._clock = clock
         self._new_key = new_key
         self._ttl = idempotency_ttl
 
-    async def create(
-        self, caller: Caller, *, provider: str, namespace: str, request: JobOptions, idempotency_key: str | None
-    ) -> Created:
+    async def create(self, caller: Caller, order: Order, *, idempotency_key: str | None) -> Created:
         """Make a run, or find the one that this key made.
 
         Raises ForbiddenError for a namespace not the caller's, ProviderNotFoundError,
         IdempotencyKeyReusedError, InvalidError, ClusterRefusedError, and the two for stores that are away.
         With a key the claim then stays, and a retry or the sweeper finishes it.
         """
-        caller.require_namespace(namespace)
-        claim = claim_of(
-            tenant=caller.subject,
-            idempotency_key=idempotency_key or self._new_key(),
-            provider=provider,
-            namespace=namespace,
-            options=options_of(request),
-            now=self._clock(),
-            ttl=self._ttl,
-        )
+        caller.require_namespace(order.namespace)
+        claim = self._claim(caller, order, idempotency_key)
         if idempotency_key is not None:
-            # Looked up first, since a repeat must find its run also when the provider is gone by now.
-            async with self._database.transaction() as session:
-                standing = await idempotency.find(session, claim.tenant, claim.key_hash, now=claim.created_at)
+            standing = await self._standing(claim)
             if standing is not None:
                 return await self._repeat(standing, claim.fingerprint)
-        await self._providers.get(namespace, provider)
+        await self._known.require(order.namespace, order.provider)
         async with self._database.transaction() as session:
             standing = await idempotency.take(session, claim)
         if standing is not None:
             return await self._repeat(standing, claim.fingerprint)
         return Created(await self._submit(claim, keyed=idempotency_key is not None), replayed=False)
+
+    async def rerun(self, caller: Caller, uid: str, mode: RerunMode, *, idempotency_key: str | None) -> Created:
+        """Make a run that repeats another. Raises JobNotFoundError, InvalidStateError, and as ``create``."""
+        async with self._database.transaction() as session:
+            record = await visible(session, caller, uid)
+            wanted = mode is RerunMode.FAILED_FILES
+            failed = await files.failed_paths(session, uid, limit=MAX_FILES + 1) if wanted else []
+        return await self.create(caller, rerun_of(record, mode, failed), idempotency_key=idempotency_key)
+
+    async def try_out(self, caller: Caller, order: Order) -> JobRecord:
+        """The run that ``create`` would make, after all its checks and the API server's; nothing is kept."""
+        caller.require_namespace(order.namespace)
+        await self._known.require(order.namespace, order.provider)
+        claim = self._claim(caller, order, None)
+        with acting_on_cluster():
+            job = await self._kube.create(OCTOJOBS, claim.namespace, claim.manifest, dry_run=True)
+        # What is not stored has no version.
+        job["metadata"].setdefault("resourceVersion", "0")
+        return job_reads.record_of(job)
+
+    def _claim(self, caller: Caller, order: Order, idempotency_key: str | None) -> Claim:
+        key = idempotency_key or self._new_key()
+        return claim_of(order, tenant=caller.subject, idempotency_key=key, now=self._clock(), ttl=self._ttl)
+
+    async def _standing(self, claim: Claim) -> Claim | None:
+        """What an earlier request with the key left; looked up first, since a repeat must find its run also when
+        the provider is gone by now."""
+        async with self._database.transaction() as session:
+            return await idempotency.find(session, claim.tenant, claim.key_hash, now=claim.created_at)
 
     async def _repeat(self, standing: Claim, fingerprint: str) -> Created:
         require_same_request(standing, fingerprint)
@@ -145,66 +158,3 @@ class JobService:
         """A run of a namespace the caller may see. Raises JobNotFoundError."""
         async with self._database.transaction() as session:
             return await visible(session, caller, uid)
-
-    async def cancel(self, caller: Caller, uid: str, request: CancelRequest) -> JobRecord:
-        """Ask for the end of a run; asking again changes nothing but Graceful to Force.
-
-        Raises JobNotFoundError, InvalidStateError for a run that ended otherwise or is gone, or
-        ClusterUnavailableError.
-        """
-        record = await self.get(caller, uid)
-        for _ in range(_PATCH_TRIES):
-            job = await self._live(record)
-            state = State(job.get("status", {}).get("state", State.PENDING))
-            standing = job["spec"].get("cancel")
-            if state.terminal and not (state is State.CANCELLED and standing):
-                raise InvalidStateError(f"the job has ended: {state}")
-            change = _cancel_change(standing, caller.subject, request, self._clock())
-            if state.terminal or change is None:
-                return job_reads.record_of(job)
-            meta = {key: job["metadata"][key] for key in ("uid", "resourceVersion")}
-            try:
-                with acting_on_cluster():
-                    job = await self._kube.patch(
-                        OCTOJOBS, record.namespace, record.name, {"metadata": meta, "spec": {"cancel": change}}
-                    )
-            except NotFoundError as error:
-                raise InvalidStateError(_GONE) from error
-            except ConflictError:
-                continue  # The controller wrote in between.
-            return job_reads.record_of(job)
-        raise ContendedError("The OctoJob changes too fast; try again.")
-
-    async def delete(self, caller: Caller, uid: str) -> JobRecord:
-        """Delete the OctoJob, ending it if it runs; its history stays. One that is gone already is left at that.
-
-        Raises JobNotFoundError or ClusterUnavailableError.
-        """
-        record = await self.get(caller, uid)
-        try:
-            with acting_on_cluster():
-                await self._kube.delete(OCTOJOBS, record.namespace, record.name, uid=uid)
-        except (NotFoundError, ConflictError):
-            logger.info("nothing to delete", extra={"job_uid": uid})
-        return record
-
-    async def _live(self, record: JobRecord) -> Raw:
-        try:
-            with acting_on_cluster():
-                job = await self._kube.get(OCTOJOBS, record.namespace, record.name)
-        except NotFoundError as error:
-            raise InvalidStateError(_GONE) from error
-        if job["metadata"]["uid"] != record.uid:
-            raise InvalidStateError(_GONE)
-        return job
-
-
-def _cancel_change(standing: Raw | None, subject: str, request: CancelRequest, now: datetime) -> Raw | None:
-    if standing is None:
-        change: Raw = {"requestedAt": rfc3339(now), "requestedBy": subject, "mode": request.mode.value}
-        if request.reason is not None:
-            change["reason"] = request.reason
-        return change
-    if request.mode is CancelMode.FORCE and standing.get("mode") != CancelMode.FORCE:
-        return {"mode": CancelMode.FORCE.value}
-    return None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from octo_api.jobs.submission import REFUSALS, Submission
 from octo_api.metrics import Metrics
-from octo_core.db import idempotency, shards
+from octo_core.db import bulk_cancels, idempotency, shards
 from octo_core.db.idempotency import Claim
 from octo_core.db.session import AsyncSession, Database
 
@@ -55,6 +55,7 @@ class Sweeper:
             self._metrics.repairs.inc()
         async with self._database.transaction() as session:
             await idempotency.delete_expired(session, now=self._clock())
+            await bulk_cancels.delete_expired(session, now=self._clock())
             await shards.delete_ended(session, older_than=self._clock() - _SHARDS_KEPT)
         return repaired
 

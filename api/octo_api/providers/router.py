@@ -10,8 +10,9 @@ from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
 from octo_api.errors import ProviderNotFoundError
 from octo_api.etags import IfMatch
-from octo_api.jobs.router import IdempotencyKey, submit_job
+from octo_api.jobs.router import ENDED, IdempotencyKey, submit_job
 from octo_api.jobs.schemas import Job, ProviderJobRequest
+from octo_api.jobs.waiting import Prefer
 from octo_api.merge_patch import MEDIA_TYPE as MERGE_PATCH
 from octo_api.paging import Cursor, DryRun, Limit, Namespace, ObjectNamePath
 from octo_api.providers.documents import new_provider, patched, replaced
@@ -72,6 +73,7 @@ class ProviderRouter(BaseRouter):
             status=202,
             model=Job,
             errors=(404, 409, 413),
+            answers=ENDED,
         )
 
     async def get_providers(
@@ -190,6 +192,8 @@ class ProviderRouter(BaseRouter):
         name: ObjectNamePath,
         body: ProviderJobRequest | None = None,
         idempotency_key: IdempotencyKey = None,
+        prefer: Prefer = None,
+        dry_run: DryRun = None,
     ) -> Response:
         """Run this provider once: the same as `POST /v1/jobs` with its name."""
         request = body or ProviderJobRequest()
@@ -198,9 +202,10 @@ class ProviderRouter(BaseRouter):
             context,
             caller,
             provider=name,
-            namespace=request.namespace,
             request=request,
             idempotency_key=idempotency_key,
+            prefer=prefer,
+            dry_run=dry_run is not None,
         )
 
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
 from octo_api.etags import etag_of
+from octo_api.jobs.labels import Labels
 from octo_api.jobs.schemas import DNS_LABEL, DNS_SUBDOMAIN
 from octo_core.crd.resources import Raw, parse_time
 from octo_core.domain.model import Model, Time
 from octo_core.domain.provider import OctoProviderSpec, OctoProviderStatus
 from octo_core.domain.status import Condition
-
-LabelKey = Annotated[
-    str,
-    Field(
-        max_length=317,
-        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
-    ),
-]
-LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
-Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64, description="As in Kubernetes.")]
 
 
 class ProviderUpdate(Model):

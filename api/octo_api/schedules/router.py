@@ -11,7 +11,7 @@ from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
 from octo_api.errors import InvalidStateError
 from octo_api.jobs.router import IdempotencyKey, submit_job
-from octo_api.jobs.schemas import Job, JobOptions
+from octo_api.jobs.schemas import Job, ProviderJobRequest
 from octo_api.paging import DryRun, Namespace, ObjectNamePath
 from octo_api.routing.base import BaseRouter
 from octo_api.schedules.schemas import (
@@ -94,8 +94,7 @@ class ScheduleRouter(BaseRouter):
             context,
             caller,
             provider=name,
-            namespace=context.namespace,
-            request=JobOptions(),
+            request=ProviderJobRequest(namespace=context.namespace),
             idempotency_key=idempotency_key,
         )
 

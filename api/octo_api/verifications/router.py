@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
 from octo_api.errors import InvalidStateError
+from octo_api.jobs.manifest import order_of
 from octo_api.jobs.router import IdempotencyKey
 from octo_api.paging import JobIdPath, ObjectNamePath
 from octo_api.routing.base import BaseRouter
@@ -79,13 +80,8 @@ class VerificationRouter(BaseRouter):
         provider = await services.providers.get(context.namespace, name) if caller.may_use(context.namespace) else {}
         if "container" in provider.get("spec", {}):
             raise InvalidStateError("The provider is of type container: there is nothing that Octo could verify.")
-        created = await services.jobs.create(
-            caller,
-            provider=name,
-            namespace=context.namespace,
-            request=verify_options(name),
-            idempotency_key=idempotency_key,
-        )
+        order = order_of(verify_options(name), provider=name, namespace=context.namespace)
+        created = await services.jobs.create(caller, order, idempotency_key=idempotency_key)
         context.resource = created.record.uid
         answer = await _answer(services, created.record, accept, status=202)
         answer.headers["Location"] = f"{self.prefix}/jobs/{created.record.uid}/checks"

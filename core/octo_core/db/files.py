@@ -73,6 +73,30 @@ async def page(
     return [dict(row) for row in rows.mappings()]
 
 
+async def failed_paths(session: AsyncSession, job_uid: str, *, limit: int) -> list[str]:
+    """Source paths of a run of which something failed, in their order."""
+    rows = await session.scalars(
+        select(JobFileRow.source_path)
+        .where(JobFileRow.job_uid == job_uid, JobFileRow.outcome == FileOutcome.FAILED.value)
+        .distinct()
+        .order_by(JobFileRow.source_path)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+async def counts(session: AsyncSession, job_uid: str) -> tuple[int, int]:
+    """How many files of a run have a row of success, and how many rows tell of a failure."""
+    failed = JobFileRow.outcome == FileOutcome.FAILED.value
+    row = await session.execute(
+        select(func.count(JobFileRow.source_path.distinct()).filter(not_(failed)), func.count().filter(failed)).where(
+            JobFileRow.job_uid == job_uid
+        )
+    )
+    stored, failures = row.one()
+    return stored, failures
+
+
 def row_values(result: FileResult | Check) -> dict[str, Any]:
     """Its fields as Postgres takes them: its text has no NUL."""
     return {

@@ -267,6 +267,21 @@ class IdempotencyKeyRow(Base):
     )
 
 
+class BulkCancelRow(Base):
+    """A request with an Idempotency-Key to end many runs: which ones, fixed when it first came."""
+
+    __tablename__ = "bulk_cancels"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    uids: Mapped[list[str]]
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), comment="once it was carried out")
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "expires_at"),)
+
+
 class AuditRow(Base):
     """One mutation or refusal. Triggers refuse changes, and deletion but by ``octo_audit_prune``."""
 

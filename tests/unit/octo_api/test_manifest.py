@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from octo_api.jobs.manifest import claim_of, fingerprint, options_of
+from octo_api.jobs.manifest import claim_of, order_of
 from octo_api.jobs.schemas import JobOptions, JobRequest, ProviderJobRequest
 from octo_core.crd.schema import structural
 from octo_core.db.idempotency import Claim
+from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
 from octo_core.domain.job import OctoJobSpec
 
@@ -18,15 +19,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def claim(**body: Any) -> Claim:
-    return claim_of(
-        tenant="ops",
-        idempotency_key="k",
-        provider="acme",
-        namespace="octo",
-        options=options_of(JobRequest.model_validate({"provider": "acme", **body})),
-        now=NOW,
-        ttl=timedelta(days=7),
-    )
+    request = JobRequest.model_validate({"provider": "acme", **body})
+    order = order_of(request, provider="acme", namespace="octo", labels=request.labels)
+    return claim_of(order, tenant="ops", idempotency_key="k", now=NOW, ttl=timedelta(days=7))
 
 
 def test_every_option_of_a_request_is_one_of_an_octojob() -> None:
@@ -51,16 +46,30 @@ def test_the_manifest_holds_what_was_said_and_no_default() -> None:
 def test_the_fingerprint_is_of_the_request_not_of_its_spelling() -> None:
     one = claim(parameters={"a": "1", "b": "2"}, priority=3)
     assert claim(priority=3, parameters={"b": "2", "a": "1"}) == one
-    by_path = options_of(ProviderJobRequest.model_validate({"parameters": {"a": "1", "b": "2"}, "priority": 3}))
-    assert fingerprint("acme", "octo", by_path) == one.fingerprint
+    by_path = ProviderJobRequest.model_validate({"parameters": {"a": "1", "b": "2"}, "priority": 3})
+    assert order_of(by_path, provider="acme", namespace="octo").fingerprint == one.fingerprint
 
 
 @pytest.mark.parametrize(
-    ("provider", "namespace", "options"),
-    [("other", "octo", {}), ("acme", "other", {}), ("acme", "octo", {"priority": 1})],
+    ("provider", "namespace", "body"),
+    [
+        ("other", "octo", {}),
+        ("acme", "other", {}),
+        ("acme", "octo", {"priority": 1}),
+        ("acme", "octo", {"labels": {"team": "risk"}}),
+    ],
 )
-def test_the_fingerprint_tells_requests_apart(provider: str, namespace: str, options: dict[str, Any]) -> None:
-    assert fingerprint(provider, namespace, options) != fingerprint("acme", "octo", {})
+def test_the_fingerprint_tells_requests_apart(provider: str, namespace: str, body: dict[str, Any]) -> None:
+    request = ProviderJobRequest.model_validate(body)
+    other = order_of(request, provider=provider, namespace=namespace, labels=request.labels)
+    assert other.fingerprint != claim().fingerprint
+
+
+def test_labels_are_kept_and_octos_own_are_not_a_users() -> None:
+    made = claim(labels={"team": "risk"}).manifest["metadata"]["labels"]
+    assert made == {"team": "risk", names.LABEL_MANAGED_BY: "octo", names.LABEL_PROVIDER: "acme"}
+    with pytest.raises(InvalidError):
+        claim(labels={names.LABEL_PROVIDER: "other"})
 
 
 @pytest.mark.parametrize("parameters", [{"a": "\0"}, {"\0": "a"}])

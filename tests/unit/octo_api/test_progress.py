@@ -13,7 +13,7 @@ from octo_core.domain.report import Report
 from octo_core.domain.status import Progress
 from octo_core.kube.client import KubeClient
 
-REPORTER = Reporter("octo", "run", "uid-run", "run-1")
+REPORTER = Reporter("octo", "run", "uid-run", "run-1", "bank")
 
 
 class Cluster:
