@@ -60,6 +60,11 @@ model-check: env ## The controller's decisions on a model of a cluster, for long
 bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench/worker.json (ROUNDS=5 ONLY=large,small,memory)
 	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-controller
+bench-controller: env tools ## The controller beside plain Jobs, on simulated nodes; writes .octo/bench/controller.json (RUNS=2000 ROUNDS=3 ONLY=runs,start)
+	@deploy/tools.sh kwok
+	@$(BIN)/python -m tests.bench.controller $(if $(RUNS),--runs $(RUNS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: lint
 lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm bench
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm bench kwok
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -46,6 +46,14 @@ tool_bench() {
   tool_versitygw
   dir="$(go_built rclone build_rclone "=$RCLONE_VERSION")" || exit 1
   link_bin "$dir/rclone" rclone
+}
+
+# The simulated nodes of `make bench-controller`; no other verb needs them.
+tool_kwok() {
+  local dir
+  dir="$(go_built kwok build_kwok "=$KWOK_VERSION")" || exit 1
+  link_bin "$dir/kwok" kwok
+  link_bin "$dir/stages.yaml" kwok-stages.yaml
 }
 
 tool_pause() {

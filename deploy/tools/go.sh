@@ -50,6 +50,17 @@ build_rclone() {
     env GOBIN="$1" go install -ldflags "-s -w" "github.com/rclone/rclone@$RCLONE_VERSION"
 }
 
+# With it its own description of nodes that are ready, and of pods that run and complete, at once.
+build_kwok() {
+  local module
+  with_progress "kwok $KWOK_VERSION, the simulated nodes of a bench (4 minutes the first time)" \
+    env GOBIN="$1" go install -ldflags "-s -w" "sigs.k8s.io/kwok/cmd/kwok@$KWOK_VERSION" || return 1
+  module="$(go env GOMODCACHE)/sigs.k8s.io/kwok@$KWOK_VERSION/kustomize/stage"
+  for stage in node/fast/node-initialize pod/fast/pod-ready pod/fast/pod-complete pod/fast/pod-delete; do
+    printf -- '---\n' && cat "$module/$stage.yaml" || return 1
+  done >"$1/stages.yaml"
+}
+
 build_pause() {
   (cd "$OCTO_REPO/deploy/local/pause" && go build -ldflags "-s -w" -o "$1/pause" .)
 }

@@ -1,0 +1,264 @@
+"""`make bench-controller`: runs through Octo's controller beside as many plain Jobs, in turn, on simulated nodes.
+
+Everything runs as processes of this machine: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok (whose
+pods run and complete at once), Postgres, and one controller at a time. A run counts as over when it is over in its
+OctoJob and in Postgres. "others" says how many cores the rest of the machine used: above some tenths, repeat it in a
+quiet hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.bench.controller_cluster import Cluster, cluster
+from tests.bench.controller_figures import Round, Start, as_json, key_figures, table
+from tests.bench.controller_load import (
+    JOBS,
+    OCTOJOBS,
+    OCTOPROVIDERS,
+    PROVIDERS,
+    Rows,
+    Seen,
+    api,
+    complete,
+    finished,
+    octojob,
+    octoprovider,
+    plain_job,
+    reached,
+    submit,
+)
+from tests.bench.controller_process import controller
+from tests.bench.launch import cpu_seconds, descendants
+from tests.support.kubectl import eventually
+
+REPO = Path(__file__).parents[2]
+STATE = REPO / ".octo" / "bench"
+PARTS = ("runs", "start")
+START_OCTOJOBS, START_LIVE = 10_000, 100
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Machine:
+    """How many cores the rest of the machine uses, from its making on."""
+
+    def __init__(self) -> None:
+        self._at, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def others(self) -> float:
+        """On average, so far."""
+        busy, own = _busy_seconds() - self._busy, _own_seconds() - self._own
+        return max(busy - own, 0.0) / (time.monotonic() - self._at)
+
+
+async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
+    """Plain Jobs, and no controller."""
+    namespace = f"jobs-{number}"
+    on.plane.kubectl("default")("create", "namespace", namespace)
+    path = JOBS.format(namespace)
+    async with api(on.plane) as to, asyncio.TaskGroup() as group:
+        seen = Seen(complete)
+        watch = group.create_task(seen.follow(to.events(path)))
+        machine, begin = Machine(), time.monotonic()
+        await submit(to, path, (plain_job(f"run-{n}") for n in range(runs)))
+        await reached(seen, runs)
+        wall, others = max(seen.at.values()) - begin, machine.others()
+        watch.cancel()
+    return Round("jobs", number, runs, wall, others)
+
+
+async def octo_round(on: Cluster, number: int, runs: int) -> Round:
+    """OctoJobs, through a controller of their own that has started before."""
+    namespace = f"octo-{number}"
+    on.plane.kubectl("default")("create", "namespace", namespace)
+    with controller(on, namespace) as process:
+        async with api(on.plane) as to, asyncio.TaskGroup() as group:
+            await submit(to, OCTOPROVIDERS.format(namespace), (octoprovider(n) for n in range(PROVIDERS)))
+            await asyncio.to_thread(eventually, process.idle, what="the controller is idle")
+            jobs, octojobs, rows = Seen(complete), Seen(finished), Rows(on.database_url, namespace)
+            watches = [
+                group.create_task(jobs.follow(to.events(JOBS.format(namespace)))),
+                group.create_task(octojobs.follow(to.events(OCTOJOBS.format(namespace)))),
+                group.create_task(rows.follow()),
+            ]
+            writes = await to.writes()
+            cpu, machine, begin = process.cpu_seconds(), Machine(), time.monotonic()
+            await submit(to, OCTOJOBS.format(namespace), (octojob(n) for n in range(runs)))
+            await reached(octojobs, runs)
+            await reached(rows, runs)
+            wall, others = max(*octojobs.at.values(), *rows.at.values()) - begin, machine.others()
+            await asyncio.to_thread(eventually, process.idle, what="all is archived")
+            cpu = process.cpu_seconds() - cpu
+            written = await to.writes() - writes
+            for watch in watches:
+                watch.cancel()
+            left = [raw for raw in await to.items(OCTOJOBS.format(namespace)) if not finished(raw)]
+        rss, _ = process.memory_mib()
+    return Round(
+        kind="octo",
+        number=number,
+        runs=runs,
+        wall_s=wall,
+        others_cores=others,
+        cpu_s=cpu,
+        rss_mib=rss,
+        writes=_of_the_controller(written, runs),
+        status_lags_s=tuple(
+            octojobs.at[name] - at for job, at in jobs.at.items() if (name := job.rpartition("-")[0]) in octojobs.at
+        ),
+        mirror_lags_s=tuple(rows.at[name] - at for name, at in octojobs.at.items() if name in rows.at),
+        stuck=len(left),
+        doubled=sum(len(uids) > 1 for uids in jobs.owners.values()),
+    )
+
+
+def _of_the_controller(written: Counter[tuple[str, str, str]], runs: int) -> dict[str, int]:
+    """Less what others wrote: the bench each OctoJob, the Job controller each Job's status and what it holds on to."""
+    counts = {
+        f"{verb} {resource}{'/' if sub else ''}{sub}": count
+        for (resource, sub, verb), count in sorted(written.items())
+        if (resource, sub) != ("jobs", "status")
+    }
+    counts["POST octojobs"] = counts.get("POST octojobs", 0) - runs
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+def fill(on: Cluster, namespace: str) -> None:
+    """OctoJobs as a controller leaves them behind: most over and archived, some that wait."""
+    on.plane.kubectl("default")("create", "namespace", namespace)
+    with controller(on, namespace):
+        asyncio.run(_sample(on, namespace))
+        sample = eventually(lambda: _archived(on, namespace), what="one is archived")
+    asyncio.run(_copies(on, namespace, sample["status"]))
+    with controller(on, namespace) as process:
+        eventually(process.idle, within=1800, what="all are mirrored and archived")
+
+
+async def _sample(on: Cluster, namespace: str) -> None:
+    async with api(on.plane) as to:
+        await submit(to, OCTOPROVIDERS.format(namespace), (octoprovider(n) for n in range(PROVIDERS)))
+        await submit(to, OCTOJOBS.format(namespace), [octojob(START_OCTOJOBS)])
+
+
+async def _copies(on: Cluster, namespace: str, status: Any) -> None:
+    """Made while no controller looks: with the status of one that is over, and not archived yet."""
+    path = OCTOJOBS.format(namespace)
+    over = {**status, "conditions": [c for c in status["conditions"] if c["type"] != "Archived"]}
+    numbers = iter(range(START_OCTOJOBS - 1))
+
+    async def make() -> None:
+        for number in numbers:
+            body = octojob(number)
+            if number < START_LIVE:
+                body["spec"]["startAfter"] = "2099-01-01T00:00:00Z"
+            await to.create(path, body)
+            if number >= START_LIVE:
+                await to.patch_status(path, body["metadata"]["name"], over)
+
+    async with api(on.plane) as to, asyncio.TaskGroup() as group:
+        for _ in range(16):
+            group.create_task(make())
+
+
+def _archived(on: Cluster, namespace: str) -> Any:
+    raw = on.plane.kubectl(namespace).json("get", "octojob", f"run-{START_OCTOJOBS}")
+    conditions = raw.get("status", {}).get("conditions", ())
+    return raw if any(c["type"] == "Archived" and c["status"] == "True" for c in conditions) else None
+
+
+def start_once(on: Cluster, namespace: str) -> Start:
+    """Start a controller among them, until it is ready and has nothing to do."""
+    machine, begin = Machine(), time.monotonic()
+    with controller(on, namespace, wait=False) as process:
+        eventually(process.idle, every=0.1, what="the controller is idle")
+        seconds, others, cpu = time.monotonic() - begin, machine.others(), process.cpu_seconds()
+        rss, peak = process.memory_mib()
+    return Start(START_OCTOJOBS, START_LIVE, seconds, rss, peak, cpu, others)
+
+
+def main() -> int:
+    """Run the bench."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.controller", description=__doc__)
+    parser.add_argument("--runs", type=int, default=2000, help="of each kind in each round (default 2000)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each kind takes its turn (default 3)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--out", type=Path, default=STATE / "controller.json")
+    given = parser.parse_args()
+    parts = given.only.split(",")
+    if not set(parts) <= set(PARTS) or min(given.rounds, given.runs) < 1:
+        parser.error("unknown part, or nothing to do; see --help")
+    # By default SIGTERM would leave the servers behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    load_before = os.getloadavg()
+    rounds: list[Round] = []
+    starts: list[Start] = []
+    with cluster() as on:
+        if "runs" in parts:
+            # Once each without counting: caches are filled, and what is broken shows now.
+            asyncio.run(jobs_round(on, 0, 50))
+            asyncio.run(octo_round(on, 0, 50))
+            for number in range(1, given.rounds + 1):
+                # The other goes first each time.
+                for kind in (jobs_round, octo_round) if number % 2 else (octo_round, jobs_round):
+                    rounds.append(asyncio.run(kind(on, number, given.runs)))
+                    say(json.dumps(as_json(rounds[-1])))
+        if "start" in parts:
+            say(f"making {START_OCTOJOBS} OctoJobs")
+            fill(on, "start")
+            for _ in range(given.rounds):
+                starts.append(start_once(on, "start"))
+                say(str(starts[-1]))
+    report = {
+        **key_figures(rounds, starts),
+        "rounds": [as_json(each) for each in rounds],
+        "starts": [asdict(start) for start in starts],
+        "setup": {
+            "runs": given.runs,
+            "rounds": given.rounds,
+            "cpus": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "load_before": load_before,
+            "load_after": os.getloadavg(),
+        },
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(report, indent=1) + "\n")
+    sys.stdout.write(f"{table(rounds, starts)}\n")
+    say(f"all figures: {given.out.relative_to(REPO) if given.out.is_relative_to(REPO) else given.out}")
+    return 0
+
+
+def _busy_seconds() -> float:
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
+    return (user + nice + system + irq + softirq) / TICK
+
+
+def _own_seconds() -> float:
+    total = 0.0
+    for pid in (os.getpid(), *descendants(os.getpid())):
+        try:
+            total += cpu_seconds(Path(f"/proc/{pid}/stat").read_text(), with_reaped=True)
+        except OSError:
+            continue  # It has just ended.
+    return total
+
+
+def say(text: str) -> None:
+    """Tell what goes on."""
+    sys.stderr.write(f"[bench] {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

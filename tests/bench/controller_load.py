@@ -1,0 +1,209 @@
+"""Runs and plain Jobs, submitted at once, and when each was seen to be over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_JOB_UID
+from tests.support.control_plane import ControlPlane
+
+Raw = dict[str, Any]
+CONNECTIONS = 32
+PROVIDERS = 20
+WAIT_SECONDS = 1800.0
+JOBS, OCTOJOBS = "/apis/batch/v1/namespaces/{}/jobs", "/apis/octo.dev/v1alpha1/namespaces/{}/octojobs"
+OCTOPROVIDERS = "/apis/octo.dev/v1alpha1/namespaces/{}/octoproviders"
+CONTAINER = {"image": "example.com/main:1", "command": ["/bin/true"]}
+WRITES = re.compile(
+    r'^apiserver_request_total\{(?=[^}]*resource="(octojobs|octoproviders|jobs)")(?=[^}]*subresource="([^"]*)")'
+    r'(?=[^}]*verb="(POST|PUT|PATCH|APPLY|DELETE)")(?=[^}]*code="2\d\d")[^}]*\} (\S+)$',
+    re.MULTILINE,
+)
+
+
+class Api:
+    """The API server by plain requests, so that the bench itself costs little."""
+
+    def __init__(self, plane: ControlPlane, session: aiohttp.ClientSession) -> None:
+        self._url = plane.url
+        self._session = session
+
+    async def create(self, path: str, body: Raw) -> Raw:
+        """POST one object."""
+        async with self._session.post(self._url + path, json=body) as answer:
+            made: Raw = await answer.json()
+            if answer.status >= 300:
+                raise RuntimeError(f"{path}: {made.get('message')}")
+            return made
+
+    async def patch_status(self, path: str, name: str, status: Raw) -> Raw:
+        """Set the status of one object."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        url = f"{self._url}{path}/{name}/status"
+        async with self._session.patch(url, data=json.dumps({"status": status}), headers=headers) as answer:
+            answer.raise_for_status()
+            made: Raw = await answer.json()
+            return made
+
+    async def items(self, path: str) -> list[Raw]:
+        """All objects of a list."""
+        async with self._session.get(self._url + path) as answer:
+            answer.raise_for_status()
+            return list((await answer.json())["items"])
+
+    async def writes(self) -> Counter[tuple[str, str, str]]:
+        """Successful writes that the API server has counted, by resource, subresource and verb."""
+        async with self._session.get(self._url + "/metrics") as answer:
+            text = await answer.text()
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for resource, subresource, verb, value in WRITES.findall(text):
+            counts[resource, subresource, verb] += int(float(value))
+        return counts
+
+    async def events(self, path: str) -> AsyncIterator[Raw]:
+        """What a watch from now on tells, without end."""
+        async with self._session.get(self._url + path, params={"limit": "1"}) as answer:
+            version = (await answer.json())["metadata"]["resourceVersion"]
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
+        endless = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(self._url + path, params=query, timeout=endless) as answer:
+            answer.raise_for_status()
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
+
+
+@asynccontextmanager
+async def api(plane: ControlPlane) -> AsyncIterator[Api]:
+    """Requests with as many connections as the bench uses."""
+    context = ssl.create_default_context(cafile=str(plane.authority))
+    connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS + 4)
+    headers = {"Authorization": f"Bearer {plane.token}"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        yield Api(plane, session)
+
+
+class Seen:
+    """When each object was first seen to be over, by name."""
+
+    def __init__(self, over: Callable[[Raw], bool]) -> None:
+        self._over = over
+        self.at: dict[str, float] = {}
+        self.owners: dict[str, set[str]] = {}
+
+    async def follow(self, source: AsyncIterator[Raw]) -> None:
+        """Take in events until cancelled."""
+        async for event in source:
+            raw = event["object"]
+            meta = raw["metadata"]
+            owner = meta.get("labels", {}).get(LABEL_JOB_UID)
+            if owner is not None:
+                self.owners.setdefault(owner, set()).add(meta["uid"])
+            if meta["name"] not in self.at and self._over(raw):
+                self.at[meta["name"]] = time.monotonic()
+
+
+class Rows:
+    """When each run was first seen to be over in Postgres, by name."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self._url = url
+        self._namespace = namespace
+        self.at: dict[str, float] = {}
+
+    async def follow(self) -> None:
+        """Look ten times a second until cancelled."""
+        connection = await asyncpg.connect(self._url)
+        try:
+            while True:
+                rows = await connection.fetch(
+                    "SELECT name FROM jobs WHERE namespace = $1 AND finished_at IS NOT NULL AND NOT name = ANY($2)",
+                    self._namespace,
+                    list(self.at),
+                )
+                now = time.monotonic()
+                self.at.update({row["name"]: now for row in rows})
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+
+
+async def reached(seen: Seen | Rows, wanted: int) -> bool:
+    """Wait until so many are over; False if that does not come."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(seen.at) < wanted:  # noqa: ASYNC110 - ten times a second is often enough, and costs nothing
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        return False
+    return True
+
+
+def complete(job: Raw) -> bool:
+    """Whether a batch/v1 Job is complete."""
+    conditions = job.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Complete" and c["status"] == "True" for c in conditions)
+
+
+def finished(octojob: Raw) -> bool:
+    """Whether an OctoJob is over."""
+    return "completionTime" in octojob.get("status", {})
+
+
+def plain_job(name: str) -> Raw:
+    """A Job that does what a run of the bench's provider does."""
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", **CONTAINER}]}
+    spec = {"backoffLimit": 0, "template": {"spec": pod}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+
+
+def octoprovider(number: int) -> Raw:
+    """One of the providers that runs are spread over. None of their runs waits for another."""
+    spec = {"container": CONTAINER, "jobDefaults": {"concurrency": {"policy": "Allow"}}}
+    return {
+        "apiVersion": "octo.dev/v1alpha1",
+        "kind": "OctoProvider",
+        "metadata": {"name": f"provider-{number}"},
+        "spec": spec,
+    }
+
+
+def octojob(number: int) -> Raw:
+    """A run, as the api makes it."""
+    name = f"provider-{number % PROVIDERS}"
+    return {
+        "apiVersion": "octo.dev/v1alpha1",
+        "kind": "OctoJob",
+        "metadata": {
+            "name": f"run-{number}",
+            "labels": {"app.kubernetes.io/managed-by": "octo", "octo.dev/provider": name},
+            "finalizers": [ARCHIVE_FINALIZER],
+        },
+        "spec": {"providerRef": {"name": name}, "requestedBy": "bench"},
+    }
+
+
+async def submit(to: Api, path: str, bodies: Iterable[Raw]) -> None:
+    """Create all, over as many connections as there are."""
+    waiting = iter(list(bodies))
+
+    async def post() -> None:
+        for body in waiting:
+            await to.create(path, body)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(post())
