@@ -13,7 +13,8 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-FLUSH_SECONDS = 0.1
+FLUSH_SECONDS = 0.5
+"""How long changes are gathered: a transaction costs about as much as ten rows, and a run changes several times."""
 MAX_BACKOFF_SECONDS = 10.0
 
 

@@ -11,7 +11,8 @@ from pydantic.alias_generators import to_camel
 
 def rfc3339(value: datetime) -> str:
     """Kubernetes' own time format: RFC 3339, UTC, whole seconds (``metav1.Time``)."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Several times as fast as strftime, and statuses are full of times.
+    return value.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]

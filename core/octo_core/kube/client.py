@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -227,7 +227,7 @@ class KubeClient:
 
 def _parsed(payload: bytes) -> Raw:
     try:
-        answer: Raw = json.loads(payload)
+        answer: Raw = orjson.loads(payload)
     except ValueError:
         return {"message": payload[:200].decode(errors="replace")}
     return answer

@@ -55,7 +55,10 @@ def play(script: Callable[[Projector, Writer], Awaitable[None]], **options: Any)
 
     async def main() -> None:
         projector = Projector(
-            writer, committed=lambda raw: committed.append(raw["metadata"]["resourceVersion"]), **options
+            writer,
+            committed=lambda raw: committed.append(raw["metadata"]["resourceVersion"]),
+            flush_seconds=0.1,
+            **options,
         )
         task = asyncio.create_task(projector.run())
         await script(projector, writer)
