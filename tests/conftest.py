@@ -20,7 +20,7 @@ pytest_plugins = [
 # How long an example takes says more about the machine than about the code. The same examples each time, so that a
 # change is judged by itself; `--hypothesis-profile=long` looks for new ones.
 settings.register_profile("octo", deadline=None, derandomize=True)
-settings.register_profile("long", deadline=None, max_examples=10_000, print_blob=True)
+settings.register_profile("long", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("octo")
 
 TIERS = ("unit", "integration", "cluster", "e2e", "chaos")
