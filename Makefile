@@ -65,6 +65,14 @@ bench-controller: env tools ## The controller beside plain Jobs, on simulated no
 	@deploy/tools.sh kwok
 	@$(BIN)/python -m tests.bench.controller $(if $(RUNS),--runs $(RUNS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-events
+bench-events: env tools ## How late events are in 2,000 streams; writes .octo/bench/sse.json
+	@$(BIN)/python -m tests.bench.sse
+
+.PHONY: test-events
+test-events: env tools ## The long form of the test in which clients of streams drop and resume at random
+	@OCTO_SSE_CLIENTS=400 OCTO_SSE_JOBS=120 $(PYTEST) tests/integration/api/events/test_order_under_fire.py
+
 .PHONY: lint
 lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.ports import free_port
+from tests.support.ports import ReservedPort
 from tests.support.program import Program
 
 
@@ -33,7 +33,8 @@ async def api_process(
     *, database_url: str, kubeconfig: Path, pepper: str, log: Path, **settings: object
 ) -> AsyncIterator[ApiProcess]:
     """Start one and wait until it serves; it is killed at the end of the block."""
-    port = free_port()
+    reserved = ReservedPort()
+    port = reserved.number
     environment = {
         "PATH": os.environ["PATH"],
         "OCTO_DATABASE_URL": database_url,
@@ -59,3 +60,4 @@ async def api_process(
         yield ApiProcess(program, port)
     finally:
         await asyncio.to_thread(program.kill)
+        reserved.release()
