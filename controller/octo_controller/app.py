@@ -15,11 +15,12 @@ from octo_controller.announcer import Announcer
 from octo_controller.engine.queue import WorkQueue
 from octo_controller.health import Check, HealthServer, LoopLag, health_app
 from octo_controller.intake import Intake
-from octo_controller.leadership import Leadership, lease_of
+from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
 from octo_controller.mirror.writer import DatabaseWriter
 from octo_controller.namespace import NamespaceWatch
+from octo_controller.placement import Placement
 from octo_controller.reconcile.act import Actor
 from octo_controller.reconcile.loop import Reconciler
 from octo_controller.reconcile.manifest import PodSettings
@@ -65,15 +66,27 @@ class Controller:
             skipped=self.metrics.skipped_rows.inc,
         )
         self.projector.accepting = False
+        self._placement = Placement(client, namespace=settings.namespace, share=settings.share)
         self.world = World(
             self.queue,
             self.projector,
-            capacity=settings.max_active_runs or None,
+            capacity=settings.share.part_of(settings.max_active_runs) or None,
             wrote=lambda kind, raw: self.intake.wrote(kind, raw),
         )
-        self.intake = Intake(client, self.world, self.projector, namespace=settings.namespace, metrics=self.metrics)
+        self.intake = Intake(
+            client,
+            self.world,
+            self.projector,
+            namespace=settings.namespace,
+            metrics=self.metrics,
+            placement=self._placement,
+        )
         self._door = Door(
-            self.intake.event, namespace=settings.namespace, kubeconfig=settings.kubeconfig, on_exit=self._fail
+            self.intake.event,
+            namespace=settings.namespace,
+            kubeconfig=settings.kubeconfig,
+            on_exit=self._fail,
+            selector=settings.share.selector(),
         )
         self._announcer = Announcer(client, namespace=settings.namespace, clock=_now)
         self._actor = Actor(
@@ -150,15 +163,22 @@ class Controller:
         swept = await self.intake.first_sync()
         self._door.open()
         self._leading = self._ready = True
-        self.queue.start(self._reconciler.visit, workers=self._settings.reconcile_workers)
+        self.queue.start(self._visit, workers=self._settings.reconcile_workers)
         syncing = self.intake.keep_synced(self._settings.resync_interval_seconds, swept=swept)
         work += [
             asyncio.create_task(self.projector.run(), name="mirror"),
             asyncio.create_task(syncing, name="resync"),
             asyncio.create_task(self._announcer.run(), name="announcer"),
+            asyncio.create_task(self._placement.run(), name="placement"),
         ]
         for task in work:
             task.add_done_callback(self._part_ended)
+
+    async def _visit(self, key: Key) -> float | None:
+        kind, name = key
+        if kind is Kind.PROVIDER and not self._placement.owns_provider(name):
+            return None
+        return await self._reconciler.visit(key)
 
     async def _before_the_stop(self, step: Coroutine[Any, Any, None]) -> bool:
         """Do a step; False if the stop came first, and then the step was cut off."""
@@ -289,7 +309,12 @@ async def controller(settings: ControllerSettings) -> AsyncIterator[Controller]:
     try:
         # Connections of its own, so that a renewal never waits behind other requests.
         async with await KubeClient.connect(settings.kubeconfig) as lease_client:
-            leadership = Leadership(lease_of(settings, lease_client), blocked_after=settings.loop_blocked_seconds)
+            leadership = Leadership(
+                lease_of(settings, lease_client),
+                rivals_of(settings, lease_client),
+                blocked_after=settings.loop_blocked_seconds,
+                look_every=settings.lease_retry_seconds,
+            )
             async with await KubeClient.connect(settings.kubeconfig, fence=leadership.fence) as client:
                 yield Controller(settings, client, database, leadership, unfenced=lease_client)
     finally:

@@ -11,6 +11,7 @@ from octo_controller.engine.follow import Follower
 from octo_controller.engine.resync import Listing, Resync
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
+from octo_controller.placement import Placement
 from octo_controller.reconcile.world import Kind, World
 from octo_core.domain.errors import OctoError
 from octo_core.domain.names import LABEL_JOB_UID
@@ -33,8 +34,16 @@ class Intake:
     """Takes in one namespace, by watch events and by lists."""
 
     def __init__(
-        self, client: KubeClient, world: World, projector: Projector, *, namespace: str, metrics: Metrics
+        self,
+        client: KubeClient,
+        world: World,
+        projector: Projector,
+        *,
+        namespace: str,
+        metrics: Metrics,
+        placement: Placement,
     ) -> None:
+        self._placement = placement
         self._client = client
         self._world = world
         self._projector = projector
@@ -55,7 +64,9 @@ class Intake:
         self._heard_at = _monotonic()
         self._metrics.events.labels(kind).inc()
         self._followers[Kind(kind)].heard(version_of(raw))
-        if gone:
+        if kind == Kind.JOB and not self._placement.takes(raw, gone=gone):
+            self._world.left(raw["metadata"]["name"], raw["metadata"]["uid"])
+        elif gone:
             # Its last version first: what the finalizer let go is the final word on the run.
             if kind == Kind.JOB:
                 self._world.saw(Kind.JOB, raw)
@@ -97,11 +108,15 @@ class Intake:
         self._heard_at = _monotonic()
         for kind, listing in listings.items():
             self._followers[kind].settle(max((version_of(raw) for raw in listing.items), default=-1))
-        jobs = listings[Kind.JOB].items
+        jobs = [raw for raw in listings[Kind.JOB].items if self._placement.placed(raw)]
         for raw in jobs:
             self._projector.offer(raw)
         self._world.visit_all()
-        for uid in (rows or set()) - {raw["metadata"]["uid"] for raw in jobs}:
+        lost = (rows or set()) - {raw["metadata"]["uid"] for raw in jobs}
+        if lost and not self._placement.share.whole:
+            # What is not this controller's may be another's, or on its way to one.
+            lost -= {raw["metadata"]["uid"] for raw in (await self._list(OCTOJOBS, label_selector="")).items}
+        for uid in lost:
             self._projector.gone(uid)
         self.synced = True
         return rows is not None
@@ -127,6 +142,9 @@ class Intake:
 
     def _resync_of(self, kind: Kind) -> Resync[Any]:
         resource, selector = _RESOURCES[kind]
+        share = self._placement.share
+        if kind is not Kind.PROVIDER:
+            selector = ",".join(filter(None, (selector, share.selector())))
         caches: dict[Kind, Cache[Any]] = {
             Kind.PROVIDER: self._world.providers,
             Kind.CHILD: self._world.children,
@@ -135,9 +153,19 @@ class Intake:
         return Resync(
             caches[kind],
             listing=lambda: self._list(resource, label_selector=selector),
-            seen=lambda raw: self._world.saw(kind, raw),
-            gone=lambda name, uid: self._world.gone(kind, name, uid),
+            seen=lambda raw: self._listed(kind, raw),
+            gone=lambda name, uid: (
+                self._world.left(name, uid)
+                if kind is Kind.JOB and not share.whole
+                else self._world.gone(kind, name, uid)
+            ),
         )
+
+    def _listed(self, kind: Kind, raw: Raw) -> None:
+        if kind is Kind.JOB and not self._placement.takes(raw, gone=False):
+            self._world.left(raw["metadata"]["name"], raw["metadata"]["uid"])
+        else:
+            self._world.saw(kind, raw)
 
     async def _list(self, resource: Resource, *, label_selector: str) -> Listing:
         items: list[Raw] = []

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from octo_controller.engine.lease import Lease, LeaseLostError
 from octo_controller.engine.watchdog import Watchdog
+from octo_controller.rivals import Rivals, lease_labels, lease_name
 from octo_controller.settings import ControllerSettings
-from octo_core.domain.errors import NotFoundError
+from octo_core.domain.errors import NotFoundError, OctoError
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import LEASES
 
@@ -32,10 +33,11 @@ LEASE_LOST = 3
 class KubeLeaseStore:
     """The Lease of one name in the API server."""
 
-    def __init__(self, client: KubeClient, *, namespace: str, name: str) -> None:
+    def __init__(self, client: KubeClient, *, namespace: str, name: str, labels: dict[str, str]) -> None:
         self._client = client
         self._namespace = namespace
         self._name = name
+        self._labels = labels
 
     async def read(self) -> Raw | None:
         try:
@@ -47,24 +49,41 @@ class KubeLeaseStore:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name},
+            "metadata": {"name": self._name, "labels": self._labels},
             "spec": spec,
         }
         return await self._client.create(LEASES, self._namespace, body)
 
     async def write(self, spec: Raw, version: str) -> Raw:
-        body = {"metadata": {"resourceVersion": version}, "spec": spec}
+        body = {"metadata": {"resourceVersion": version, "labels": self._labels}, "spec": spec}
         return await self._client.patch(LEASES, self._namespace, self._name, body)
 
 
 def lease_of(settings: ControllerSettings, client: KubeClient) -> Lease:
     """The candidate that this process is."""
     return Lease(
-        KubeLeaseStore(client, namespace=settings.namespace, name=settings.lease_name),
+        KubeLeaseStore(
+            client,
+            namespace=settings.namespace,
+            name=lease_name(settings.lease_name, settings.share),
+            labels=lease_labels(settings.lease_name, settings.share),
+        ),
         identity=settings.identity or f"{socket.gethostname()}_{uuid.uuid4()}",
         times=settings.lease_times,
         clock=sleepless_clock,
         wall=lambda: datetime.now(UTC),
+    )
+
+
+def rivals_of(settings: ControllerSettings, client: KubeClient) -> Rivals:
+    """Those of another number of shards."""
+    return Rivals(
+        client,
+        namespace=settings.namespace,
+        release=settings.lease_name,
+        share=settings.share,
+        patience=settings.lease_duration_seconds,
+        clock=sleepless_clock,
     )
 
 
@@ -86,8 +105,18 @@ class Leadership:
     """Holds the Lease for the process. ``end`` is called with the reason, from any thread, and is not to return:
     tests may have it return."""
 
-    def __init__(self, lease: Lease, *, end: Callable[[str], object] = end_process, blocked_after: int = 60) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        rivals: Rivals,
+        *,
+        end: Callable[[str], object] = end_process,
+        blocked_after: int = 60,
+        look_every: float = 2.0,
+    ) -> None:
         self.lease = lease
+        self._rivals = rivals
+        self._look_every = look_every
         self._end = end
         self._watchdog = Watchdog(check=self._overdue, bite=end, blocked_after=blocked_after)
         self._keeping: asyncio.Task[None] | None = None
@@ -108,17 +137,23 @@ class Leadership:
         self._watchdog.start()
 
     async def try_lead(self) -> bool:
-        """Take the Lease if it is free, and renew it from then on; False if it is not free."""
+        """Take the Lease if it is free, and renew it from then on; whether this process may act at once."""
         if not await self.lease.try_acquire():
             logger.info("standing by; the leader is %s", self.lease.holder or "unknown")
             return False
         self._begin()
-        return True
+        try:
+            return not await self._rivals.acting()
+        except OctoError:
+            return False
 
     async def lead(self) -> None:
-        """Return once the Lease is held; from then on it is renewed."""
-        await self.lease.acquire()
-        self._begin()
+        """Return once this process may act: the Lease is held, and renewed from then on, and no rival acts."""
+        if self._keeping is None:
+            await self.lease.acquire()
+            self._begin()
+        await self._rivals.gone(every=self._look_every)
+        logger.info("leading")
 
     async def leave(self) -> None:
         """Let go of the Lease, as the last thing before a clean end."""
@@ -134,7 +169,6 @@ class Leadership:
         return "the lease is lost" if self.lease.lost else None
 
     def _begin(self) -> None:
-        logger.info("leading")
         self._keeping = asyncio.create_task(self._keep(), name="lease")
 
     async def _keep(self) -> None:

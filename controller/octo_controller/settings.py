@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from octo_controller.engine.lease import LeaseTimes
+from octo_core.domain.partitions import PARTITIONS, Share
 from octo_core.settings import ClusterSettings, DatabaseSettings
 
 
@@ -47,7 +48,11 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
         max_length=512,
         description="Holder of the Lease: unique to the pod. Empty makes one of the host's name and a random id.",
     )
-    lease_name: str = Field(default="octo-controller", description="Those with the same one are replicas.")
+    shard_index: int = Field(default=0, ge=0, description="Which of shard_count controllers this is, from 0.")
+    shard_count: int = Field(
+        default=1, ge=1, le=PARTITIONS, description="Controllers that share the namespace, each with its replicas."
+    )
+    lease_name: str = Field(default="octo-controller", description="The same for all shards and replicas.")
     lease_duration_seconds: float = Field(
         default=15.0, ge=1, description="Without a sign of life until a standby takes over."
     )
@@ -57,6 +62,11 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     lease_retry_seconds: float = Field(default=2.0, gt=0, description="Between attempts to renew or to take over.")
     loop_blocked_seconds: int = Field(default=60, ge=5, description="Until a process with a blocked loop is ended.")
     drain_seconds: float = Field(default=20.0, ge=0, description="For work under way, at a clean stop.")
+
+    @property
+    def share(self) -> Share:
+        """The part of the namespace that this controller decides."""
+        return Share(self.shard_index, self.shard_count)
 
     @property
     def lease_times(self) -> LeaseTimes:
@@ -70,4 +80,11 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     @model_validator(mode="after")
     def _lease_times_leave_room(self) -> Self:
         _ = self.lease_times
+        return self
+
+    @model_validator(mode="after")
+    def _shards_have_a_part(self) -> Self:
+        _ = self.share
+        if 0 < self.max_active_runs < self.shard_count:
+            raise ValueError("max_active_runs is divided among the shards, so it has to be at least shard_count")
         return self

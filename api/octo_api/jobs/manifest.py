@@ -15,6 +15,7 @@ from octo_core.crd.resources import Raw
 from octo_core.db.idempotency import Claim
 from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
+from octo_core.domain.partitions import partition_labels
 from octo_core.domain.text import has_nul
 from octo_core.kube.resources import OCTOJOBS
 
@@ -71,6 +72,7 @@ def octojob(order: Order, *, name: str, requested_by: str, hashed_key: str) -> R
                 **order.labels,
                 names.LABEL_MANAGED_BY: names.MANAGED_BY,
                 names.LABEL_PROVIDER: order.provider,
+                **partition_labels(order.namespace, order.provider),
             },
             # Set from the start, it saves the controller a write.
             "finalizers": [names.ARCHIVE_FINALIZER],

@@ -158,6 +158,19 @@ octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $
 {{- end -}}
 {{- end -}}
 
+{{/* Names of the Leases of the controllers, as the controllers make them. */}}
+{{- define "octo.leases" -}}
+{{- $name := printf "%s-controller" (include "octo.fullname" .) -}}
+{{- $shards := int .Values.controller.shards -}}
+{{- if eq $shards 1 -}}
+- {{ $name }}
+{{- else -}}
+{{- range until $shards }}
+- {{ printf "%s-%d-of-%d" $name . $shards }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Parts of NetworkPolicies. */}}
 {{- define "octo.ports" -}}
 {{- range . }}

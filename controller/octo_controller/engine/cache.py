@@ -102,6 +102,15 @@ class Cache(Generic[V]):
         del self._entries[name]
         return True
 
+    def forget(self, name: str, uid: str) -> bool:
+        """Drop an object that may come back, as when a selector matches it no more; False if it is not here."""
+        known = self._entries.get(name)
+        if known is None or known.uid != uid:
+            return False
+        self._unindex(known)
+        del self._entries[name]
+        return True
+
     def missing(self, listed: Iterable[Raw], version: int) -> list[Entry[V]]:
         """What is held here but not in a complete list taken at ``version``: deletes that no watch told of."""
         present = {(name_of(raw), uid_of(raw)) for raw in listed}

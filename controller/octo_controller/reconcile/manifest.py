@@ -8,6 +8,7 @@ from typing import Any
 
 from octo_core.crd.resources import OctoJob, OctoProvider
 from octo_core.domain import names
+from octo_core.domain.partitions import partition_labels
 from octo_core.domain.provider import OctoProviderSpec, SecretKeyRef
 from octo_core.domain.run import (
     MEMORY_DIR,
@@ -50,6 +51,7 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
         names.LABEL_ATTEMPT: str(attempt),
         names.LABEL_PROVIDER: job.spec.provider_ref.name,
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        **partition_labels(job.meta.namespace, job.spec.provider_ref.name),
     }
     identity = RunIdentity(
         namespace=job.meta.namespace,

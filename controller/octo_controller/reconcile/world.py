@@ -143,6 +143,12 @@ class World:
             self._mirror.gone(uid)
             self._queue.forget((Kind.JOB, name))
 
+    def left(self, name: str, uid: str) -> None:
+        """Take in that an OctoJob is not this controller's to decide; whether it is gone, nobody says."""
+        if self.jobs.forget(name, uid):
+            self._leave(uid)
+            self._queue.forget((Kind.JOB, name))
+
     def visit_all(self) -> None:
         """Have everything looked at again."""
         for job in self.jobs:

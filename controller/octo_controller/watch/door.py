@@ -26,7 +26,17 @@ JOIN_SECONDS = 15.0
 class Door:
     """The watches of one namespace. ``sink`` is called in the loop that started the door."""
 
-    def __init__(self, sink: Sink, *, namespace: str, kubeconfig: str | None, on_exit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        namespace: str,
+        kubeconfig: str | None,
+        on_exit: Callable[[], None],
+        selector: str = "",
+    ) -> None:
+        """``selector`` is of the labels of OctoJobs and their Jobs."""
+        self._selector = selector
         self._sink = sink
         self._namespace = namespace
         self._kubeconfig = kubeconfig
@@ -74,5 +84,9 @@ class Door:
         register(registry, forward)
         register_login(registry, self._kubeconfig)
         await kopf.operator(
-            registry=registry, settings=tuned(), namespaces=[self._namespace], standalone=True, stop_flag=stop
+            registry=registry,
+            settings=tuned(self._selector),
+            namespaces=[self._namespace],
+            standalone=True,
+            stop_flag=stop,
         )

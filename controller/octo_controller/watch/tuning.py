@@ -8,9 +8,10 @@ from typing import Any
 
 import kopf
 
-from octo_core.domain.names import GROUP, LABEL_JOB_UID
+from octo_core.domain.names import GROUP, LABEL_JOB_UID, VERSION
 
 JOBS = ("batch", "v1", "jobs")
+OCTOJOBS = (GROUP, VERSION, "octojobs")
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -59,8 +60,9 @@ class EndlessBackoffs(Iterable[float]):
             delay = min(delay * 2, self._cap)
 
 
-def tuned() -> kopf.OperatorSettings:
-    """Settings by measurement; the reasons are in the design's notes on kopf."""
+def tuned(selector: str = "") -> kopf.OperatorSettings:
+    """Settings by measurement; the reasons are in the design's notes on kopf. ``selector`` is of the labels of
+    OctoJobs and their Jobs; empty is all of them."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -81,7 +83,9 @@ def tuned() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     # A stream that breaks before its first bookmark would lose objects (kopf 1.45.2).
     settings.watching.initial_streaming = False
-    settings.watching.label_selectors[JOBS] = LABEL_JOB_UID
+    settings.watching.label_selectors[JOBS] = ",".join(filter(None, (LABEL_JOB_UID, selector)))
+    if selector:
+        settings.watching.label_selectors[OCTOJOBS] = selector
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0
     settings.networking.error_backoffs = EndlessBackoffs()

@@ -15,6 +15,7 @@ from octo_core.domain.names import (
     MANAGED_BY,
     scheduled_job_name,
 )
+from octo_core.domain.partitions import partition_labels
 
 
 def scheduled_job(namespace: str, provider: str, tick: datetime, *, requested_by: str) -> dict[str, Any]:
@@ -25,7 +26,12 @@ def scheduled_job(namespace: str, provider: str, tick: datetime, *, requested_by
         "metadata": {
             "name": scheduled_job_name(provider, tick),
             "namespace": namespace,
-            "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_PROVIDER: provider, LABEL_SCHEDULE: provider},
+            "labels": {
+                LABEL_MANAGED_BY: MANAGED_BY,
+                LABEL_PROVIDER: provider,
+                LABEL_SCHEDULE: provider,
+                **partition_labels(namespace, provider),
+            },
             # Set from the start, it saves the controller a write.
             "finalizers": [ARCHIVE_FINALIZER],
         },

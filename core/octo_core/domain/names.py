@@ -20,6 +20,14 @@ LABEL_PROVIDER = f"{GROUP}/provider"
 LABEL_SCHEDULE = f"{GROUP}/schedule"
 """On an OctoJob that a schedule made: the OctoProvider whose schedule it is."""
 
+LABEL_PARTITION = f"{GROUP}/partition"
+"""On an OctoJob and its Jobs: the number of the provider's partition (``domain.partitions``)."""
+
+LABEL_LEASE = f"{GROUP}/lease"
+LABEL_SHARD = f"{GROUP}/shard"
+LABEL_SHARDS = f"{GROUP}/shards"
+"""On the Lease of a controller: whose release it is, which controller, and of how many."""
+
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "octo"
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"

@@ -9,6 +9,8 @@ import re
 
 import pytest
 
+from octo_controller.rivals import lease_name
+from octo_core.domain.partitions import Share
 from tests.unit.charts.rendering import (
     CHART,
     EMBEDDED,
@@ -145,6 +147,8 @@ def test_the_controller_is_told_of_worker_and_api() -> None:
         "OCTO_REPORT_URL": "http://octo-api.octo.svc:8080",
         "OCTO_IDENTITY": "$(OCTO_POD_NAME)_$(OCTO_POD_UID)",
         "OCTO_LEASE_NAME": "octo-controller",
+        "OCTO_SHARD_INDEX": "0",
+        "OCTO_SHARD_COUNT": "1",
         "OCTO_LEASE_DURATION_SECONDS": "15",
         "OCTO_LEASE_RENEW_SECONDS": "10",
         "OCTO_LEASE_RETRY_SECONDS": "2",
@@ -157,12 +161,32 @@ def test_a_new_controller_is_ready_before_an_old_one_ends() -> None:
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def test_the_controller_may_change_its_own_lease_only() -> None:
-    rules = of_kind(render(*EMBEDDED, release="other"), "Role")["other-octo-controller"]["rules"]
+def test_each_shard_is_a_deployment_whose_pods_are_no_others() -> None:
+    deployments = of_kind(render(*EMBEDDED, "controller.shards=3", "controller.replicas=2"), "Deployment")
+    shards = {name: found for name, found in deployments.items() if name.startswith("octo-controller")}
+    assert sorted(shards) == ["octo-controller-0", "octo-controller-1", "octo-controller-2"]
+    selectors = []
+    for index, name in enumerate(sorted(shards)):
+        spec = shards[name]["spec"]
+        assert spec["replicas"] == 2
+        selectors.append(spec["selector"]["matchLabels"])
+        assert selectors[-1].items() <= spec["template"]["metadata"]["labels"].items()
+        env = {v["name"]: v.get("value") for v in spec["template"]["spec"]["containers"][0]["env"]}
+        assert (env["OCTO_SHARD_INDEX"], env["OCTO_SHARD_COUNT"]) == (str(index), "3")
+        assert env["OCTO_LEASE_NAME"] == "octo-controller"
+        assert spec["template"]["spec"]["serviceAccountName"] == "octo-controller"
+    assert len({json.dumps(selector) for selector in selectors}) == 3
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_the_controllers_may_change_their_own_leases_only(shards: int) -> None:
+    objects = render(*EMBEDDED, f"controller.shards={shards}", release="other")
+    rules = of_kind(objects, "Role")["other-octo-controller"]["rules"]
     leases = [rule for rule in rules if "leases" in rule["resources"]]
+    names = [lease_name("other-octo-controller", Share(index, shards)) for index in range(shards)]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in leases] == [
-        (["get", "patch"], ["other-octo-controller"]),
-        (["create"], None),
+        (["get", "patch"], names),
+        (["create", "list"], None),
     ]
 
 
@@ -325,6 +349,7 @@ def test_without_network_policies() -> None:
         "api.replicas=many",
         "api.replica=2",
         "controller.replicas=-1",
+        "controller.shards=0",
         "controller.lease.durationSeconds=0",
         "logLevel=LOUD",
         "image.pullPolicy=Sometimes",

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from octo_controller import app
 from octo_controller.app import Controller
 from octo_controller.engine.lease import LeaseLostError
-from octo_controller.leadership import Leadership, lease_of
+from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.reconcile.world import Kind
 from octo_controller.settings import ControllerSettings
 from octo_core.db.session import Database
@@ -83,6 +83,11 @@ def _door(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "Door", ClosedDoor)
 
 
+def leadership_of(api: FakeApi, end: Callable[[str], object]) -> Leadership:
+    client = cast(KubeClient, api)
+    return Leadership(lease_of(SETTINGS, client), rivals_of(SETTINGS, client), end=end)
+
+
 @pytest.fixture
 async def api() -> FakeApi:
     return FakeApi()
@@ -97,7 +102,7 @@ async def database() -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def controller(api: FakeApi, database: Database) -> Controller:
-    leadership = Leadership(lease_of(SETTINGS, cast(KubeClient, api)), end=lambda why: None)
+    leadership = leadership_of(api, lambda why: None)
     controller = Controller(SETTINGS, cast(KubeClient, api), database, leadership, unfenced=cast(KubeClient, api))
     controller.projector.accepting = True
     return controller
@@ -235,7 +240,7 @@ async def test_a_leader_releases_its_lease_after_everything_else(
 
 async def test_a_leader_that_is_replaced_ends_at_once_and_writes_no_more(api: FakeApi) -> None:
     ended: list[str] = []
-    leadership = Leadership(lease_of(SETTINGS, cast(KubeClient, api)), end=ended.append)
+    leadership = leadership_of(api, ended.append)
     assert await leadership.try_lead()
     leadership.fence()
     api.put(LEASES, {**api.objects[("leases", "octo-controller")], **lease_held_by("another")})
