@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 def lease_name(release: str, share: Share) -> str:
-    """The Lease of one shard: another one for each number of shards."""
-    return release if share.whole else f"{release}-{share.index}-of-{share.count}"
+    """The Lease of one shard, whatever their number: so a release's rights need not change with that."""
+    return f"{release}-{share.index}"
 
 
 def lease_labels(release: str, share: Share) -> dict[str, str]:

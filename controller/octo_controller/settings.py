@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from octo_controller.engine.lease import LeaseTimes
-from octo_core.domain.partitions import PARTITIONS, Share
+from octo_core.domain.partitions import MAX_SHARDS, Share
 from octo_core.settings import ClusterSettings, DatabaseSettings
 
 
@@ -50,7 +50,7 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     )
     shard_index: int = Field(default=0, ge=0, description="Which of shard_count controllers this is, from 0.")
     shard_count: int = Field(
-        default=1, ge=1, le=PARTITIONS, description="Controllers that share the namespace, each with its replicas."
+        default=1, ge=1, le=MAX_SHARDS, description="Controllers that share the namespace, each with its replicas."
     )
     lease_name: str = Field(default="octo-controller", description="The same for all shards and replicas.")
     lease_duration_seconds: float = Field(

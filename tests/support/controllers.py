@@ -18,12 +18,12 @@ from typing import Any
 import yaml
 
 from tests.support.control_plane import ControlPlane
-from tests.support.kubectl import ROOT, Kubectl, environment
+from tests.support.kubectl import ROOT, Kubectl, environment, eventually
 from tests.support.ports import ReservedPort
 from tests.support.program import Program
 
 Raw = dict[str, Any]
-LEASE = "octo-controller"
+LEASE = "octo-controller-0"
 IMAGE = "registry.invalid/worker:1"
 
 
@@ -123,6 +123,14 @@ class Site:
     def state(self, name: str) -> str:
         """Of an OctoJob; empty before the first visit."""
         return self.kubectl("get", "octojob", name, "-o", "jsonpath={.status.state}")
+
+    def wait_for_job(self, name: str) -> None:
+        """Return once the first attempt of an OctoJob has its Job."""
+        eventually(lambda: self.kubectl.exists("job", f"{name}-1"), what=f"the Job of {name}")
+
+    def wait_for_state(self, name: str, state: str) -> None:
+        """Return once an OctoJob is in a state."""
+        eventually(lambda: self.state(name) == state, what=f"{name} in {state}")
 
     def jobs_made(self) -> Counter[str]:
         """How often each Job was created here, deleted since or not."""

@@ -158,17 +158,11 @@ octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $
 {{- end -}}
 {{- end -}}
 
-{{/* Names of the Leases of the controllers, as the controllers make them. */}}
+{{/* The Leases of as many controllers as there may be: while their number changes, those that go still need theirs. */}}
 {{- define "octo.leases" -}}
-{{- $name := printf "%s-controller" (include "octo.fullname" .) -}}
-{{- $shards := int .Values.controller.shards -}}
-{{- if eq $shards 1 -}}
-- {{ $name }}
-{{- else -}}
-{{- range until $shards }}
-- {{ printf "%s-%d-of-%d" $name . $shards }}
+{{- range until 16 }}
+- {{ printf "%s-controller-%d" (include "octo.fullname" $) . }}
 {{- end }}
-{{- end -}}
 {{- end -}}
 
 {{/* Parts of NetworkPolicies. */}}

@@ -15,6 +15,9 @@ from octo_core.domain.names import LABEL_PARTITION
 PARTITIONS = 64
 """A promise: labels in clusters hold numbers below it."""
 
+MAX_SHARDS = 16
+"""Controllers that may share a namespace. The chart's Role names as many Leases."""
+
 
 def partition_of(namespace: str, provider: str) -> int:
     """The partition of an OctoProvider and of its runs."""
@@ -34,8 +37,8 @@ class Share:
     count: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count <= PARTITIONS:
-            raise ValueError(f"there is no controller {self.index} of {self.count}: at most {PARTITIONS}, from 0")
+        if not 0 <= self.index < self.count <= MAX_SHARDS:
+            raise ValueError(f"there is no controller {self.index} of {self.count}: at most {MAX_SHARDS}, from 0")
 
     @property
     def whole(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from octo_core.db.projection import mark_deleted, project
 from octo_core.db.session import Database
 from octo_core.domain import names
+from octo_core.domain.partitions import partition_labels
 from tests.integration.api.conftest import JOBS, PROVIDERS, Api, StartApi
 from tests.support.fake_kube import FakeKube
 from tests.support.postgres import PostgresServer
@@ -27,7 +28,11 @@ async def test_create_makes_an_octojob_and_its_row(admin: httpx.AsyncClient, kub
     (made,) = kube.of_kind("octojobs")
     assert made["metadata"]["uid"] == job["id"]
     assert made["metadata"]["finalizers"] == [names.ARCHIVE_FINALIZER]
-    assert made["metadata"]["labels"] == {names.LABEL_MANAGED_BY: "octo", names.LABEL_PROVIDER: "acme"}
+    assert made["metadata"]["labels"] == {
+        names.LABEL_MANAGED_BY: "octo",
+        names.LABEL_PROVIDER: "acme",
+        **partition_labels(made["metadata"]["namespace"], "acme"),
+    }
     # Nothing but what was said: defaults may come from the provider.
     assert set(made["spec"]) == {"providerRef", "parameters", "priority", "startAfter", "requestedBy", "idempotency"}
     assert made["spec"]["startAfter"] == "2026-05-01T00:00:00Z"

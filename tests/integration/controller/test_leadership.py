@@ -16,25 +16,21 @@ def started(place: Site) -> tuple[Replica, Replica]:
     return one, two
 
 
-def wait_for_job(place: Site, name: str) -> None:
-    eventually(lambda: place.kubectl.exists("job", f"{name}-1"), what=f"the Job of {name}")
-
-
 def test_a_standby_takes_over_from_a_killed_leader_and_hands_back_at_once(place: Site) -> None:
     one, two = started(place)
     place.provider("hello")
     place.run("a", "hello")
-    wait_for_job(place, "a")
+    place.wait_for_job("a")
     one.program.kill()
     place.run("b", "hello")
-    wait_for_job(place, "b")
+    place.wait_for_job("b")
     assert place.holder() == two.identity
     assert (two.metric("leader"), two.metric("lease_transitions")) == (1, 1)
     one.program.start()
     assert one.metric("leader") == 0, "it comes back as the standby, and is ready"
     assert two.program.stop() == 0
     place.run("c", "hello")
-    wait_for_job(place, "c")
+    place.wait_for_job("c")
     assert place.holder() == one.identity
     assert place.jobs_made() == {"a-1": 1, "b-1": 1, "c-1": 1}
     assert one.program.stop() == 0
@@ -45,13 +41,13 @@ def test_a_leader_that_slept_writes_nothing_when_it_wakes_and_ends(place: Site) 
     one, two = started(place)
     place.provider("hello")
     place.run("a", "hello")
-    wait_for_job(place, "a")
+    place.wait_for_job("a")
     one.program.freeze()
     # What the sleeper will find when it wakes: runs that, as far as it knows, nobody has begun.
     for name in ("b", "c", "d"):
         place.run(name, "hello")
     for name in ("b", "c", "d"):
-        wait_for_job(place, name)
+        place.wait_for_job(name)
     assert place.holder() == two.identity
     # The one that acts stands still while the sleeper wakes, so that every write is the sleeper's.
     two.program.freeze()

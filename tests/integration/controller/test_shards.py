@@ -30,7 +30,7 @@ async def test_one_controller_becomes_two_and_nothing_is_lost_or_doubled(place: 
 
     def wait(jobs: list[str]) -> None:
         for job in jobs:
-            eventually(lambda job=job: place.kubectl.exists("job", f"{job}-1"), what=f"the Job of {job}")
+            place.wait_for_job(job)
 
     alone = place.controller("alone")
     alone.program.start()
@@ -40,7 +40,7 @@ async def test_one_controller_becomes_two_and_nothing_is_lost_or_doubled(place: 
     pair = [place.controller(f"shard{index}", shard_index=index, shard_count=2) for index in range(2)]
     for replica in pair:
         replica.program.start()
-    assert [place.holder(f"octo-controller-{index}-of-2") for index in range(2)] == [r.identity for r in pair]
+    assert [place.holder(f"octo-controller-{index}") for index in range(2)] == [alone.identity, pair[1].identity]
     during = run("during")
     wait(during)
     labels = "jsonpath={.items[*].metadata.labels}"
@@ -64,7 +64,7 @@ async def test_one_controller_becomes_two_and_nothing_is_lost_or_doubled(place: 
     # Whoever follows takes up what another began.
     for job in (made[0], made[-1]):
         place.kubectl("patch", "octojob", job, "--type=merge", "-p", _CANCEL)
-        eventually(lambda job=job: place.state(job) == "Cancelled", what=f"{job} to be cancelled")
+        place.wait_for_state(job, "Cancelled")
 
     connection = await asyncpg.connect(place.database_url)
     try:

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from octo_controller.rivals import lease_name
-from octo_core.domain.partitions import Share
+from octo_core.domain.partitions import MAX_SHARDS, Share
 from tests.unit.charts.rendering import (
     CHART,
     EMBEDDED,
@@ -183,7 +183,7 @@ def test_the_controllers_may_change_their_own_leases_only(shards: int) -> None:
     objects = render(*EMBEDDED, f"controller.shards={shards}", release="other")
     rules = of_kind(objects, "Role")["other-octo-controller"]["rules"]
     leases = [rule for rule in rules if "leases" in rule["resources"]]
-    names = [lease_name("other-octo-controller", Share(index, shards)) for index in range(shards)]
+    names = [lease_name("other-octo-controller", Share(index, MAX_SHARDS)) for index in range(MAX_SHARDS)]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in leases] == [
         (["get", "patch"], names),
         (["create", "list"], None),
@@ -350,6 +350,7 @@ def test_without_network_policies() -> None:
         "api.replica=2",
         "controller.replicas=-1",
         "controller.shards=0",
+        "controller.shards=17",
         "controller.lease.durationSeconds=0",
         "logLevel=LOUD",
         "image.pullPolicy=Sometimes",

@@ -75,7 +75,7 @@ def lease_held_by(holder: str) -> Raw:
         "renewTime": "2026-01-02T03:04:05.000000Z",
         "leaseTransitions": 3,
     }
-    return {"metadata": {"namespace": "octo", "name": "octo-controller"}, "spec": spec}
+    return {"metadata": {"namespace": "octo", "name": "octo-controller-0"}, "spec": spec}
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +217,7 @@ async def test_a_standby_is_ready_and_writes_nothing(
     standby.stop()
     async with asyncio.timeout(60):
         assert await running is True
-    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == "another"
+    assert api.objects[("leases", "octo-controller-0")]["spec"]["holderIdentity"] == "another"
 
 
 async def test_a_leader_releases_its_lease_after_everything_else(
@@ -235,7 +235,7 @@ async def test_a_leader_releases_its_lease_after_everything_else(
         assert await running is True
     assert api.writes[0] == "create leases"
     assert api.writes[-1] == "patch leases"
-    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == ""
+    assert api.objects[("leases", "octo-controller-0")]["spec"]["holderIdentity"] == ""
 
 
 async def test_a_leader_that_is_replaced_ends_at_once_and_writes_no_more(api: FakeApi) -> None:
@@ -243,11 +243,11 @@ async def test_a_leader_that_is_replaced_ends_at_once_and_writes_no_more(api: Fa
     leadership = leadership_of(api, ended.append)
     assert await leadership.try_lead()
     leadership.fence()
-    api.put(LEASES, {**api.objects[("leases", "octo-controller")], **lease_held_by("another")})
+    api.put(LEASES, {**api.objects[("leases", "octo-controller-0")], **lease_held_by("another")})
     await until(lambda: ended)
     assert "another holds it now" in ended[0]
     with pytest.raises(LeaseLostError):
         leadership.fence()
     assert leadership.unwell() == "the lease is lost"
     await leadership.leave()
-    assert api.objects[("leases", "octo-controller")]["spec"]["holderIdentity"] == "another"
+    assert api.objects[("leases", "octo-controller-0")]["spec"]["holderIdentity"] == "another"

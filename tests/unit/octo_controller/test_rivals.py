@@ -46,8 +46,8 @@ def rivals(leases: Leases, share: Share) -> Rivals:
 
 
 def test_names_and_labels_tell_layouts_apart() -> None:
-    assert lease_name("octo", Share()) == "octo"
-    assert lease_name("octo", Share(1, 3)) == "octo-1-of-3"
+    assert lease_name("octo", Share()) == "octo-0"
+    assert lease_name("octo", Share(1, 3)) == lease_name("octo", Share(1, 2)) == "octo-1"
     assert lease_labels("octo", Share(1, 3)) == {
         "octo.dev/lease": "octo",
         "octo.dev/shard": "1",
@@ -62,14 +62,14 @@ def test_names_and_labels_tell_layouts_apart() -> None:
         (Share(0, 1), "", False),
         (Share(0, 2), "old", True),
         (Share(1, 2), "old", False),
-        (Share(0, 4), "itself", False),
+        (Share(2, 4), "itself", False),
     ],
 )
 def test_a_rival_is_one_who_holds_a_lease_and_shares_a_partition(other: Share, holder: str, acts: bool) -> None:
     async def main() -> None:
         leases = Leases()
         leases.hold(other, holder)
-        assert bool(await rivals(leases, Share(0, 4)).acting()) is acts
+        assert bool(await rivals(leases, Share(2, 4)).acting()) is acts
 
     run_virtual(main())
 
@@ -78,7 +78,7 @@ def test_a_lease_that_says_nothing_of_its_shard_stands_for_everything() -> None:
     async def main() -> None:
         leases = Leases()
         leases.hold(Share(), "old")
-        leases.items["octo"]["metadata"]["labels"] = {"octo.dev/lease": "octo"}
+        leases.items["octo-0"]["metadata"]["labels"] = {"octo.dev/lease": "octo"}
         assert await rivals(leases, Share(3, 4)).acting()
 
     run_virtual(main())
@@ -91,7 +91,7 @@ def test_a_dead_rival_is_waited_for_as_long_as_its_lease_lasts() -> None:
         leases.refuse = ClusterUnavailableError("away")
         asyncio.get_running_loop().call_later(30, setattr, leases, "refuse", None)
         async with asyncio.timeout(1000):
-            await rivals(leases, Share(0, 2)).gone(every=2)
+            await rivals(leases, Share(1, 2)).gone(every=2)
         assert 45 <= asyncio.get_running_loop().time() <= 50, "what was not seen does not count as waited"
 
     run_virtual(main())

@@ -62,6 +62,7 @@ def test_name_owner_and_labels() -> None:
         names.LABEL_ATTEMPT: "2",
         names.LABEL_PROVIDER: "bank",
         names.LABEL_MANAGED_BY: "octo",
+        names.LABEL_PARTITION: "30",
     }
     assert manifest["spec"]["template"]["metadata"]["labels"] == meta["labels"]
 

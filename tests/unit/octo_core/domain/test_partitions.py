@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octo_core.domain.names import LABEL_PARTITION
-from octo_core.domain.partitions import PARTITIONS, Share, partition_labels, partition_of
+from octo_core.domain.partitions import MAX_SHARDS, PARTITIONS, Share, partition_labels, partition_of
 
-COUNTS = (1, 2, 3, 5, 16, PARTITIONS)
+COUNTS = (1, 2, 3, 5, MAX_SHARDS)
 
 
 def selects(selector: str, labels: dict[str, str]) -> bool:
@@ -65,14 +65,14 @@ def test_shares_of_two_layouts_meet_where_they_have_a_partition_in_common(one: S
     assert one.meets(other) is other.meets(one) is meet
 
 
-@given(total=st.integers(0, 500), count=st.integers(1, PARTITIONS))
+@given(total=st.integers(0, 500), count=st.integers(1, MAX_SHARDS))
 def test_parts_add_up(total: int, count: int) -> None:
     parts = [Share(index, count).part_of(total) for index in range(count)]
     assert sum(parts) == total
     assert max(parts) - min(parts) <= 1
 
 
-@pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 2), (0, 0), (0, PARTITIONS + 1)])
+@pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 2), (0, 0), (0, MAX_SHARDS + 1)])
 def test_there_is_no_such_share(index: int, count: int) -> None:
     with pytest.raises(ValueError, match="there is no controller"):
         Share(index, count)
