@@ -14,6 +14,7 @@ from octo_core.domain.errors import OctoError
 from octo_core.kube.client import Propagation
 from octo_core.kube.resources import JOBS, LEASES, PODS
 from tests.chaos.rig import NAMESPACE, Rig
+from tests.support.controllers import LEASE
 from tests.support.node import Sandbox
 from tests.support.program import Program
 
@@ -49,7 +50,7 @@ async def inflict(rig: Rig, fault: Fault) -> None:
 async def leader(rig: Rig) -> int:
     """The number of the controller that holds the Lease, or 0."""
     with suppress(OctoError, KeyError):
-        lease = await rig.kube.get(LEASES, NAMESPACE, "octo-controller")
+        lease = await rig.kube.get(LEASES, NAMESPACE, LEASE)
         if lease["spec"]["holderIdentity"] == "controller-1":
             return 1
     return 0

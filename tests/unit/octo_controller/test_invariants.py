@@ -14,7 +14,7 @@ import pytest
 from octo_controller import app
 from octo_controller.app import Controller
 from octo_controller.engine.lease import LeaseLostError
-from octo_controller.leadership import Leadership, lease_of
+from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.mirror.projector import Projector
 from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import DeleteJob, DeletePods, Observed, Pods
@@ -340,7 +340,7 @@ async def test_invariant_9_a_silent_watch_fails_the_liveness_probe(monkeypatch: 
     monkeypatch.setattr(app, "Door", OpenDoor)
     settings: ControllerSettings = SETTINGS
     client, database = cast(KubeClient, FakeApi()), Database(settings, application_name="test")
-    leadership = Leadership(lease_of(settings, client), end=lambda why: None)
+    leadership = Leadership(lease_of(settings, client), rivals_of(settings, client), end=lambda why: None)
     controller = Controller(settings, client, database, leadership, unfenced=client)
     controller.intake.begin()
     assert controller._live_checks()["watch"]() is None
