@@ -14,6 +14,7 @@ from octo_core.db.idempotency import Claim
 from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
 from octo_core.domain.job import OctoJobSpec
+from octo_core.domain.partitions import partition_labels
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -67,7 +68,8 @@ def test_the_fingerprint_tells_requests_apart(provider: str, namespace: str, bod
 
 def test_labels_are_kept_and_octos_own_are_not_a_users() -> None:
     made = claim(labels={"team": "risk"}).manifest["metadata"]["labels"]
-    assert made == {"team": "risk", names.LABEL_MANAGED_BY: "octo", names.LABEL_PROVIDER: "acme"}
+    octos = {names.LABEL_MANAGED_BY: "octo", names.LABEL_PROVIDER: "acme", **partition_labels("octo", "acme")}
+    assert made == {"team": "risk", **octos}
     with pytest.raises(InvalidError):
         claim(labels={names.LABEL_PROVIDER: "other"})
 
