@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 LINES = 40
 READ_BYTES = 64 * 1024
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 10.0
 """A node that is gone does not answer, and no verdict waits longer for it."""
 
 
