@@ -50,6 +50,7 @@ def assemble(
         disable_after=settings.webhook_disable_after,
         kept=settings.webhook_retention,
         concurrency=settings.webhook_concurrency,
+        lease=settings.webhook_lease,
         metrics=metrics,
     )
     service = WebhookService(

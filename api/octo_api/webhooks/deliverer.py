@@ -25,15 +25,16 @@ from octo_core.domain.errors import OctoError
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-_LEASE = timedelta(seconds=60)
-"""Longer than a try may take: who was killed in it is succeeded by another one then."""
 _EACH = 4
 """Deliveries to one webhook at a time, so that a slow endpoint does not hold up the others."""
 _RETRY_SECONDS = 1.0
 
 
 class Deliverer:
-    """Sends what is due. A message is marked only after its answer, so that it is sent at least once."""
+    """Sends what is due. A message is marked only after its answer, so that it is sent at least once.
+
+    Whoever takes one has it for ``lease``, which must be longer than a try: if they are killed, another follows then.
+    """
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Deliverer:
         disable_after: timedelta,
         kept: timedelta,
         concurrency: int,
+        lease: timedelta,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -56,6 +58,7 @@ class Deliverer:
         self._disable_after = disable_after
         self._kept = kept
         self._concurrency = concurrency
+        self._lease = lease
         self._metrics = metrics
         self._wake = asyncio.Event()
         self._busy: Counter[str] = Counter()
@@ -132,7 +135,9 @@ class Deliverer:
             while (room := self._concurrency - len(self._tasks)) > 0:
                 busy = [webhook for webhook, count in self._busy.items() if count > 0]
                 async with self._database.transaction() as session:
-                    claimed = await webhook_deliveries.claim(session, lease=_LEASE, each=_EACH, most=room, busy=busy)
+                    claimed = await webhook_deliveries.claim(
+                        session, lease=self._lease, each=_EACH, most=room, busy=busy
+                    )
                 if not claimed:
                     return
                 for delivery in claimed:

@@ -38,6 +38,11 @@ class WebhookSettings(Settings):
     webhooks_per_namespace: int = Field(default=100, ge=0)
 
     @property
+    def webhook_lease(self) -> timedelta:
+        """How long a process has for a delivery that it took, answer and Postgres included."""
+        return timedelta(seconds=2 * self.webhook_timeout_seconds + 10)
+
+    @property
     def webhook_retention(self) -> timedelta:
         """How long ended deliveries are kept."""
         return timedelta(seconds=self.webhook_retention_seconds)
