@@ -113,7 +113,9 @@ crds: env ## Write crds/, the chart's copy and the reference pages from the mode
 	@$(BIN)/python -m octo_core.crd.definitions crds
 	@$(BIN)/python -m octo_core.crd.reference docs/reference/custom-resources.md
 	@$(BIN)/python -m octo_worker.cli.reference docs/reference/worker-cli.md
+	@$(BIN)/python -m octo_core.metrics_reference docs/reference/metrics.md $(METRICS)
 	@cp crds/*.yaml charts/octo/crds/
+METRICS := Controller=octo_controller.metrics:declared API=octo_api.metrics:Metrics
 
 .PHONY: lock
 lock: $(UV) ## Pin all dependencies anew, by hash

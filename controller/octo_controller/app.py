@@ -59,11 +59,14 @@ class Controller:
         self._leading = False
         self._lag = LoopLag(beat=leadership.beat)
         self.metrics = Metrics()
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue(
+            took=lambda key, seconds: self.metrics.status_lag.labels(key[0].value).observe(seconds)
+        )
         self.projector = Projector(
             DatabaseWriter(database, namespace=settings.namespace, clock=_now, fence=leadership.fence),
             committed=self._committed,
             skipped=self.metrics.skipped_rows.inc,
+            took=self.metrics.mirror_delay.observe,
         )
         self.projector.accepting = False
         self._placement = Placement(client, namespace=settings.namespace, share=settings.share)
@@ -72,6 +75,7 @@ class Controller:
             self.projector,
             capacity=settings.share.part_of(settings.max_active_runs) or None,
             wrote=lambda kind, raw: self.intake.wrote(kind, raw),
+            started=self.metrics.submit_to_start.observe,
         )
         self.intake = Intake(
             client,
@@ -269,29 +273,24 @@ class Controller:
 
     def _watch_metrics(self) -> None:
         watch, projector, lease = self.metrics.watch, self.projector, self._leadership.lease
-        watch("queue_depth", "Keys that wait for a worker.", lambda: self.queue.depth)
-        watch("queue_oldest_seconds", "Age of the oldest key at hand.", self.queue.oldest_age)
-        watch("queue_retries", "Visits that failed so far.", lambda: self.queue.retries)
-        watch("mirror_pending", "Changes not yet in Postgres.", lambda: projector.pending)
-        watch("mirror_lag_seconds", "Age of the oldest change not yet in Postgres.", projector.lag)
-        watch("mirror_up", "Whether the last write to Postgres went through.", lambda: float(projector.available))
-        watch("watch_age_seconds", "Since the last event or full list.", self.intake.silence)
-        watch("watch_behind_seconds", "Since the oldest known change that a watch has not told of.", self.intake.behind)
-        watch("loop_lag_seconds", "How late the event loop is.", lambda: self._lag.seconds)
-        watch("leader", "Whether this process holds its Lease.", lambda: float(lease.held))
-        watch("lease_transitions", "How often the Lease has changed hands.", lambda: lease.transitions)
-        watch("api_writes", "Writes to the Kubernetes API so far.", lambda: self._actor.counters.writes)
-        watch(
-            "finalizer_fail_open",
-            "Deleted OctoJobs let go so far without their last state in Postgres.",
-            lambda: self._actor.counters.unarchived,
-        )
-        watch("events_written", "Events about OctoJobs written so far.", lambda: self._announcer.written)
-        watch(
-            "events_dropped",
-            "Events about OctoJobs not written: too many, or refused.",
-            lambda: self._announcer.dropped,
-        )
+        watch("queue_depth", lambda: self.queue.depth)
+        watch("queue_oldest_seconds", self.queue.oldest_age)
+        watch("queue_retries", lambda: self.queue.retries)
+        watch("queue_failing", lambda: self.queue.failing)
+        watch("mirror_pending", lambda: projector.pending)
+        watch("mirror_lag_seconds", projector.lag)
+        watch("mirror_up", lambda: float(projector.available))
+        watch("watch_age_seconds", self.intake.silence)
+        watch("watch_behind_seconds", self.intake.behind)
+        watch("loop_lag_seconds", lambda: self._lag.seconds)
+        watch("leader", lambda: float(lease.held))
+        watch("lease_transitions", lambda: lease.transitions)
+        watch("api_writes", lambda: self._actor.counters.writes)
+        watch("finalizer_fail_open", lambda: self._actor.counters.unarchived)
+        watch("events_written", lambda: self._announcer.written)
+        watch("events_dropped", lambda: self._announcer.dropped)
+        watch("jobs_stalled", self.world.stalled)
+        self.metrics.watch_freshness(self.world.last_successes)
         self.metrics.watch_states(self.world.states)
 
 

@@ -22,12 +22,21 @@ class WorkQueue(Generic[K]):
 
     The handler returns the seconds after which the key is to be visited again, or None. If it raises,
     the key comes back after an exponential, jittered delay, which a success resets. Time is the event
-    loop's. Not thread-safe: all methods belong to the loop that runs the workers.
+    loop's. Not thread-safe: all methods belong to the loop that runs the workers. ``took`` is called with a key that
+    was visited well and the seconds since it was added.
     """
 
-    def __init__(self, *, base_delay: float = 0.2, max_delay: float = 60.0, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        base_delay: float = 0.2,
+        max_delay: float = 60.0,
+        rng: random.Random | None = None,
+        took: Callable[[K, float], None] = lambda key, seconds: None,
+    ) -> None:
         self._base_delay = base_delay
         self._max_delay = max_delay
+        self._took = took
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._ready: OrderedDict[K, float] = OrderedDict()
         self._processing: dict[K, float] = {}
@@ -110,6 +119,11 @@ class WorkQueue(Generic[K]):
         """Keys that wait for a worker."""
         return len(self._ready)
 
+    @property
+    def failing(self) -> int:
+        """Keys whose last visit failed."""
+        return len(self._failures)
+
     def oldest_age(self) -> float:
         """Seconds that the key at hand longest has waited or been worked on."""
         since = [*self._processing.values()]
@@ -127,7 +141,7 @@ class WorkQueue(Generic[K]):
             await self._tickets.acquire()
             if not self._ready:  # forgotten meanwhile
                 continue
-            key, _ = self._ready.popitem(last=False)
+            key, added = self._ready.popitem(last=False)
             self._processing[key] = loop.time()
             try:
                 after = await handler(key)
@@ -139,6 +153,7 @@ class WorkQueue(Generic[K]):
                 after = self._backoff(key)
             else:
                 self._failures.pop(key, None)
+                self._took(key, loop.time() - added)
             finally:
                 del self._processing[key]
             if key in self._again:

@@ -29,7 +29,8 @@ class Writer(Protocol):
 class Projector:
     """Holds the newest version of each OctoJob until it is committed: at most one per OctoJob there is.
 
-    ``committed`` is called with an OctoJob once its newest version stands in Postgres.
+    ``committed`` is called with an OctoJob once its newest version stands in Postgres, and ``took`` with the seconds
+    that took.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Projector:
         *,
         committed: Callable[[Raw], None],
         skipped: Callable[[], None] = lambda: None,
+        took: Callable[[float], None] = lambda seconds: None,
         batch: int = BATCH,
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self._writer = writer
         self._committed = committed
         self._skipped = skipped
+        self._took = took
         self._batch = batch
         self._flush_seconds = flush_seconds
         self._pending: dict[str, tuple[Raw, float]] = {}
@@ -159,8 +162,11 @@ class Projector:
             self._skipped()
             self._drop(rows[0])
             return
+        now = asyncio.get_running_loop().time()
         for raw in rows:
             uid = raw["metadata"]["uid"]
+            if uid in self._pending:
+                self._took(now - self._pending[uid][1])
             if uid not in self._deleted:
                 self._held[uid] = max(_version(raw), self._held.get(uid, -1))
             self._drop(raw)

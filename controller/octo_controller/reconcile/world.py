@@ -17,7 +17,7 @@ from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_prov
 from octo_core.domain.errors import InvalidError
 from octo_core.domain.run import resolve_turn
 from octo_core.domain.states import WAITING_FOR_CAPACITY
-from octo_core.domain.status import ConditionType, OctoJobStatus, State
+from octo_core.domain.status import ConditionStatus, ConditionType, OctoJobStatus, State
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Facts:
 class World:
     """Three caches and the ledger of turns. All methods are synchronous: what they read together
     belongs together. ``capacity`` is how many runs may be active in the namespace; ``wrote`` is called with
-    what a write of ours was answered."""
+    what a write of ours was answered, ``started`` with the seconds from a run's creation to its start."""
 
     def __init__(
         self,
@@ -86,10 +86,12 @@ class World:
         *,
         capacity: int | None = None,
         wrote: Callable[[Kind, Raw], None] = lambda kind, raw: None,
+        started: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._queue = queue
         self._mirror = mirror
         self._wrote = wrote
+        self._started = started
         self.since: datetime | None = None
         """When this process began to decide alone; see ``Observed.since``."""
         self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
@@ -199,6 +201,16 @@ class World:
             counts[job.status.state or State.PENDING] += 1
         return counts
 
+    def stalled(self) -> int:
+        """How many runs have told of no progress for too long."""
+        stalled = (job.status.condition(ConditionType.STALLED) for job in self.jobs if not _over(job))
+        return sum(condition is not None and condition.status is ConditionStatus.TRUE for condition in stalled)
+
+    def last_successes(self) -> dict[str, float]:
+        """When each provider last succeeded, in seconds since 1970; without those that never did."""
+        found = {entry.name: entry.provider.status.last_success_time for entry in self.providers if entry.provider}
+        return {name: at.timestamp() for name, at in found.items() if at is not None}
+
     def _saw_job(self, name: str, raw: Raw, *, own: bool) -> None:
         before = self.jobs.get(name)
         try:
@@ -218,6 +230,8 @@ class World:
             self._mirror.gone(before.meta.uid)
         if job is None:
             return
+        if before is not None and before.status.start_time is None and job.status.start_time is not None:
+            self._started((job.status.start_time - job.meta.creation_timestamp).total_seconds())
         if _over(job):
             self._leave(job.meta.uid)
             if before is not None and not _over(before):

@@ -13,6 +13,7 @@ from octo_controller import app
 from octo_controller.app import Controller
 from octo_controller.engine.lease import LeaseLostError
 from octo_controller.leadership import Leadership, lease_of, rivals_of
+from octo_controller.metrics import declared
 from octo_controller.reconcile.world import Kind
 from octo_controller.settings import ControllerSettings
 from octo_core.db.session import Database
@@ -251,3 +252,10 @@ async def test_a_leader_that_is_replaced_ends_at_once_and_writes_no_more(api: Fa
     assert leadership.unwell() == "the lease is lost"
     await leadership.leave()
     assert api.objects[("leases", "octo-controller-0")]["spec"]["holderIdentity"] == "another"
+
+
+async def test_every_metric_that_is_declared_is_there(controller: Controller) -> None:
+    told, promised = (
+        {family.name for family in metrics.registry.collect()} for metrics in (controller.metrics, declared())
+    )
+    assert told == promised

@@ -23,7 +23,7 @@ async def test_a_probe_says_what_is_wrong(wrong: str | None, code: int) -> None:
 
 async def test_metrics_are_prometheus_text_without_names_of_objects() -> None:
     metrics = Metrics()
-    metrics.watch("queue_depth", "Keys.", lambda: 3)
+    metrics.watch("queue_depth", lambda: 3)
     metrics.watch_states(lambda: dict.fromkeys(State, 2))
     with metrics.reconcile("OctoJob") as done:
         done("ok")
