@@ -26,6 +26,9 @@ from octo_api.jobs.changes import JobChanges
 from octo_api.jobs.explainer import Explainer
 from octo_api.jobs.file_manifest import FileManifests
 from octo_api.jobs.listing import JobLists
+from octo_api.jobs.logs.archiver import LogArchiver
+from octo_api.jobs.logs.pods import PodLogs
+from octo_api.jobs.logs.reader import JobLogs
 from octo_api.jobs.many import ManyJobs
 from octo_api.jobs.service import JobService
 from octo_api.jobs.submission import Submission
@@ -111,6 +114,9 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
         _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
+        archiver = services.log_archiver
+        _start(stack, repeat("archive of logs", archiver.round, every=settings.log_archive_interval_seconds))
+        _start(stack, repeat("forgetting of logs", archiver.forget, every=_PRUNE_SECONDS))
         _start(stack, tailer.run())
         _start(stack, listen(settings, tailer.hint, application_name="octo-api-listen"))
         _start(stack, repeat("expiry of events", tailer.expire, every=_EXPIRE_SECONDS))
@@ -147,6 +153,7 @@ def _services(
     def new_key() -> str:
         return base64.b32encode(process.random(20)).decode()
 
+    pod_logs = PodLogs(kube)
     changes = JobChanges(database, kube, clock=clock)
     jobs = JobService(
         database,
@@ -181,6 +188,14 @@ def _services(
         ),
         file_manifests=FileManifests(database),
         explainer=Explainer(database, kube, clock=clock),
+        job_logs=JobLogs(database, pod_logs),
+        log_archiver=LogArchiver(
+            database,
+            pod_logs,
+            namespace=settings.namespace,
+            clock=clock,
+            kept=timedelta(days=settings.log_retention_days),
+        ),
         providers=providers,
         verifications=VerificationService(database),
         ledger=LedgerService(database, providers, new_key=new_key),

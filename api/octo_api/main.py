@@ -18,6 +18,7 @@ from octo_api.auth.keys_router import ApiKeyRouter
 from octo_api.auth.router import AuthRouter
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
+from octo_api.jobs.logs.router import JobLogRouter
 from octo_api.jobs.parts import JobPartsRouter
 from octo_api.jobs.router import JobRouter
 from octo_api.ledger.router import LedgerRouter
@@ -88,6 +89,7 @@ def create_app(
         ScheduleRouter(),
         JobRouter(),
         JobPartsRouter(),
+        JobLogRouter(),
         EventRouter(),
         WebhookRouter(),
         ReportRouter(),

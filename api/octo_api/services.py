@@ -18,6 +18,8 @@ from octo_api.jobs.changes import JobChanges
 from octo_api.jobs.explainer import Explainer
 from octo_api.jobs.file_manifest import FileManifests
 from octo_api.jobs.listing import JobLists
+from octo_api.jobs.logs.archiver import LogArchiver
+from octo_api.jobs.logs.reader import JobLogs
 from octo_api.jobs.many import ManyJobs
 from octo_api.jobs.service import JobService
 from octo_api.ledger.service import LedgerService
@@ -55,6 +57,8 @@ class Services:
     many_jobs: ManyJobs
     file_manifests: FileManifests
     explainer: Explainer
+    job_logs: JobLogs
+    log_archiver: LogArchiver
     providers: ProviderService
     verifications: VerificationService
     ledger: LedgerService

@@ -25,6 +25,10 @@ class ApiSettings(ClusterSettings, AuthSettings, LimitSettings, WebhookSettings)
         default=30.0, gt=0, description="Age at which a claim without an OctoJob counts as left behind by a crash."
     )
     sweep_interval_seconds: float = Field(default=10.0, gt=0)
+    log_archive_interval_seconds: float = Field(
+        default=5.0, gt=0, description="How often pods that ended are looked for, to keep their logs."
+    )
+    log_retention_days: int = Field(default=30, ge=1, description="How long the logs of runs are kept.")
     event_retention_seconds: int = Field(
         default=7 * 86_400, ge=3600, description="How far back `/v1/events` can be read and resumed."
     )

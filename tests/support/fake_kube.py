@@ -50,6 +50,8 @@ class FakeKube:
     """Causes to refuse what is created or written whole with, as the API server's validation does."""
     delays: dict[str, float] = field(default_factory=dict)
     """Seconds to wait before an answer, by method."""
+    logs: dict[str, str] = field(default_factory=dict)
+    """Lines with timestamps, by the path of the pod."""
     version: int = 1000
     url: str = ""
 
@@ -98,6 +100,8 @@ class FakeKube:
         # /…/namespaces/<namespace>/<plural> is a list, one more part names an object.
         if request.method == "GET" and path.rpartition("/namespaces/")[2].count("/") == 1:
             return self._list(path, request)
+        if path.endswith("/log") and (pod := path.removesuffix("/log")) in self.objects:
+            return web.Response(text=self.logs.get(pod, ""))
         subresource = "/status" if path.endswith("/status") else ""
         path = path.removesuffix("/status")
         if path not in self.objects:
@@ -123,8 +127,9 @@ class FakeKube:
         prefix = path + "/"
         found = [value for key, value in sorted(self.objects.items()) if key.startswith(prefix)]
         for term in filter(None, request.query.get("labelSelector", "").split(",")):
-            key, _, wanted = term.partition("=")
-            found = [each for each in found if each["metadata"].get("labels", {}).get(key) == wanted]
+            key, equals, wanted = term.partition("=")
+            labels = [each["metadata"].get("labels", {}).get(key) for each in found]
+            found = [e for e, label in zip(found, labels, strict=True) if (label == wanted if equals else label)]
         for term in filter(None, request.query.get("fieldSelector", "").split(",")):
             path_, _, wanted = term.partition("=")
             found = [each for each in found if _field(each, path_) == wanted]

@@ -267,6 +267,25 @@ class IdempotencyKeyRow(Base):
     )
 
 
+class JobLogRow(Base):
+    """What a pod of a run wrote to its log, lines with timestamps, compressed."""
+
+    __tablename__ = "job_logs"
+
+    # No foreign key: a log may be kept before the mirror has seen its job.
+    pod_uid: Mapped[str] = mapped_column(primary_key=True)
+    job_uid: Mapped[str]
+    attempt: Mapped[int] = mapped_column(SmallInteger)
+    worker: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[datetime] = mapped_column(comment="when the pod was made")
+    head: Mapped[bytes]
+    tail: Mapped[bytes | None] = mapped_column(comment="of a log whose middle was too long to be kept")
+    ended: Mapped[bool] = mapped_column(comment="the pod had ended when its log was read")
+    read_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "job_uid", "attempt", "worker"), Index(None, "read_at"))
+
+
 class BulkCancelRow(Base):
     """A request with an Idempotency-Key to end many runs: which ones, fixed when it first came."""
 

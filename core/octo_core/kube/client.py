@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from octo_core.domain.errors import ClusterUnavailableError
+from octo_core.domain.model import rfc3339
 from octo_core.kube.errors import error_of
 from octo_core.kube.resources import PODS, Resource
 
@@ -174,10 +176,28 @@ class KubeClient:
             body["gracePeriodSeconds"] = grace_period_seconds
         await self._request("DELETE", resource.path(namespace, name), body=body)
 
-    async def pod_log(self, namespace: str, name: str, *, container: str, tail_lines: int, limit_bytes: int) -> str:
-        """The last lines of a container's log. Raises InvalidError if it has none yet, NotFoundError if the pod is
-        gone, ClusterUnavailableError if its node does not answer."""
-        query = {"container": container, "tailLines": str(tail_lines), "limitBytes": str(limit_bytes)}
+    async def pod_log(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        container: str,
+        limit_bytes: int,
+        tail_lines: int | None = None,
+        timestamps: bool = False,
+        since: datetime | None = None,
+    ) -> str:
+        """A container's log from its beginning, from ``since`` (whole seconds), or its last lines.
+
+        Raises InvalidError if it has none yet, NotFoundError if the pod is gone, ClusterUnavailableError if its
+        node does not answer."""
+        query = {
+            "container": container,
+            "limitBytes": str(limit_bytes),
+            "tailLines": "" if tail_lines is None else str(tail_lines),
+            "timestamps": "true" if timestamps else "",
+            "sinceTime": "" if since is None else rfc3339(since),
+        }
         payload = await self._send("GET", PODS.path(namespace, name, "log"), query=query)
         return payload.decode(errors="replace")
 

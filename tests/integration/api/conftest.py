@@ -120,6 +120,7 @@ async def start_api(
             "api_key_pepper": SecretStr(PEPPER),
             "token_signing_key": SecretStr("s" * 32),
             "sweep_interval_seconds": 3600,
+            "log_archive_interval_seconds": 3600,
             "progress_interval_seconds": 0,
             **settings,
         }
