@@ -11,6 +11,7 @@ import json
 import re
 import resource
 import tempfile
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ class Figures:
     clients: int
     held: int
     """Streams that were there from the first event to the last, and saw each once."""
+    refused: dict[int, int]
+    """Answers other than a stream, by status; each was followed by another try."""
     events: int
     lag_p50_ms: float
     lag_p99_ms: float
@@ -63,6 +66,7 @@ async def measure(
     committed: dict[int, float] = {}
     ready = asyncio.Semaphore(0)
     turn = asyncio.Semaphore(_CONNECTING)
+    refused: Counter[int] = Counter()
     held = 0
 
     async def follow() -> None:
@@ -70,10 +74,14 @@ async def measure(
         seen: set[int] = set()
         async with AsyncExitStack() as stack:
             async with turn:
-                source = await stack.enter_async_context(event_source(port, "/v1/events", key=key, limit=2**14))
+                while True:
+                    source = await stack.enter_async_context(event_source(port, "/v1/events", key=key, limit=2**14))
+                    if source.status == 200:
+                        break
+                    # As busy as it may be, and says so; every client comes back.
+                    refused[source.status] += 1
+                    await asyncio.sleep(1)
             ready.release()
-            if source.status != 200:
-                return
             async for message in source.messages():
                 found = _NAME.search(message.data.encode())
                 assert found is not None
@@ -102,6 +110,7 @@ async def measure(
     return Figures(
         clients=clients,
         held=held,
+        refused=dict(refused),
         events=events,
         lag_p50_ms=round(ordered[len(ordered) // 2] * 1000, 1),
         lag_p99_ms=round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 1),
