@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PARTS := core api controller worker
+PARTS := core api controller worker client
 # No browser of caches, no colours in logs: pytest decides by itself.
 PYTEST := $(BIN)/pytest
 
@@ -77,7 +77,7 @@ test-events: env tools ## The long form of the test in which clients of streams 
 lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core api controller worker deploy tests
+	@$(BIN)/mypy core api controller worker client deploy tests
 	@$(BIN)/lint-imports --no-cache
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck -x
 	@deploy/tools.sh helm
@@ -116,6 +116,21 @@ crds: env ## Write crds/, the chart's copy and the reference pages from the mode
 	@$(BIN)/python -m octo_core.metrics_reference docs/reference/metrics.md $(METRICS)
 	@cp crds/*.yaml charts/octo/crds/
 METRICS := Controller=octo_controller.metrics:declared API=octo_api.metrics:Metrics
+
+.PHONY: api
+api: env ## Write the OpenAPI document, the page of problem types and the Python client; run it after any change of a route
+	@mkdir -p api/openapi
+	@$(BIN)/python -m octo_api.contract api/openapi/openapi.json docs/reference/problems.md
+	@PYTHONPATH=client $(BIN)/python -m octo_client_codegen api/openapi/openapi.json client/octo_client
+	@$(BIN)/ruff format --quiet client/octo_client
+	@$(BIN)/ruff check --quiet --fix client/octo_client
+
+.PHONY: client
+client: api ## The same
+
+.PHONY: release-api
+release-api: api ## Say that the API as it is now is released: what breaks it fails from here on
+	@cp api/openapi/openapi.json api/openapi/released.json
 
 .PHONY: lock
 lock: $(UV) ## Pin all dependencies anew, by hash

@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw pause helm bench kwok
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff pause helm bench kwok
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -36,6 +36,13 @@ tool_versitygw() {
   local dir
   dir="$(go_built versitygw build_versitygw "=$VERSITYGW_VERSION")" || exit 1
   link_bin "$dir/versitygw" versitygw
+}
+
+# Tells what would break the clients of the last release.
+tool_oasdiff() {
+  local dir
+  dir="$(go_built oasdiff build_oasdiff "=$OASDIFF_VERSION")" || exit 1
+  link_bin "$dir/oasdiff" oasdiff
 }
 
 # The servers and peers of `make bench-worker`; no other verb needs rclone.
@@ -88,9 +95,11 @@ main() {
       tool_kube
       tool_coredns
       tool_versitygw
+      tool_oasdiff
     else
       tool_helm
       tool_versitygw
+      tool_oasdiff
     fi
   fi
   for tool in "${names[@]}"; do

@@ -156,13 +156,16 @@ _DETAILS = {
 }
 """For errors whose own words are about the inside; the log has those."""
 
-_HTTP_CODES = {
-    404: "route-not-found",
-    405: "method-not-allowed",
-    408: "request-timeout",
-    413: "payload-too-large",
-    431: "headers-too-large",
-}
+HTTP_PROBLEMS: tuple[tuple[int, str, str], ...] = (
+    (400, "bad-request", "The request is not one that HTTP or this API knows."),
+    (404, "route-not-found", "There is nothing under this path."),
+    (405, "method-not-allowed", "The path has no such method; `Allow` has those it has."),
+    (408, "request-timeout", "The request's body came too slowly."),
+    (413, "payload-too-large", "The request body is larger than this server takes."),
+    (431, "headers-too-large", "The request's headers are larger than this server takes."),
+)
+"""Status, code and meaning of the problems that arise before any of our own code is reached."""
+_HTTP_CODES = {status: code for status, code, _ in HTTP_PROBLEMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +229,15 @@ def problem_of(error: Exception) -> Problem:
         phrase = HTTPStatus(error.status_code).phrase
         return Problem(error.status_code, code, f"{phrase}.", headers=dict(error.headers or {}))
     if isinstance(error, OctoError):
-        status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+        status = status_of(type(error))
         if status is not None:
             return _of_octo_error(error, status)
     return INTERNAL
+
+
+def status_of(kind: type[OctoError]) -> int | None:
+    """The HTTP status of an error of ours; None for one that tells of the inside only."""
+    return next((status for known, status in _STATUS if issubclass(kind, known)), None)
 
 
 def _of_octo_error(error: OctoError, status: int) -> Problem:

@@ -16,6 +16,7 @@ from octo_api.audit.router import AuditRouter
 from octo_api.auth.credentials import parse_key
 from octo_api.auth.keys_router import ApiKeyRouter
 from octo_api.auth.router import AuthRouter
+from octo_api.contract.document import document
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
 from octo_api.jobs.logs.router import JobLogRouter
@@ -25,7 +26,6 @@ from octo_api.ledger.router import LedgerRouter
 from octo_api.lifespan import Process, serving
 from octo_api.metrics import Metrics
 from octo_api.middleware import RequestMiddleware
-from octo_api.openapi import document
 from octo_api.ops.router import OpsRouter
 from octo_api.providers.router import ProviderRouter
 from octo_api.reports.router import ReportRouter

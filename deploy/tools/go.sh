@@ -45,6 +45,11 @@ build_versitygw() {
     env GOBIN="$1" go install -ldflags "-s -w" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
 }
 
+build_oasdiff() {
+  with_progress "oasdiff $OASDIFF_VERSION (2 minutes the first time)" \
+    env GOBIN="$1" go install -ldflags "-s -w" "github.com/oasdiff/oasdiff@$OASDIFF_VERSION"
+}
+
 build_rclone() {
   with_progress "rclone $RCLONE_VERSION, a peer of the benches (8 minutes the first time)" \
     env GOBIN="$1" go install -ldflags "-s -w" "github.com/rclone/rclone@$RCLONE_VERSION"

@@ -13,7 +13,7 @@ from octo_api.auth.schemas import (
     ApiKeyPage,
     ApiKeyRequest,
     NewApiKey,
-    RotateRequest,
+    RotateKeyRequest,
     api_key_of,
     new_api_key_of,
 )
@@ -106,11 +106,11 @@ class ApiKeyRouter(BaseRouter):
         caller: CallerDep,
         response: Response,
         id: KeyIdPath,
-        body: RotateRequest | None = None,
+        body: RotateKeyRequest | None = None,
     ) -> NewApiKey:
         """Make a key that follows this one with the same rights. The old one ends after `overlapSeconds`."""
         context.resource = id
-        overlap = timedelta(seconds=(body or RotateRequest()).overlap_seconds)
+        overlap = timedelta(seconds=(body or RotateKeyRequest()).overlap_seconds)
         made, plain = await services.api_keys.rotate(caller, id, overlap=overlap)
         context.details = {"followedBy": made.id}
         response.headers["Location"] = f"{self.prefix}/{made.id}"

@@ -76,7 +76,7 @@ class ApiKeyRequest(Model):
     )
 
 
-class RotateRequest(Model):
+class RotateKeyRequest(Model):
     """How to replace a key."""
 
     overlap_seconds: int = Field(

@@ -15,7 +15,7 @@ from octo_api.webhooks.documents import delivery_of, webhook_of, with_secret
 from octo_api.webhooks.schemas import (
     Delivery,
     DeliveryPage,
-    RotateRequest,
+    RotateSecretRequest,
     Webhook,
     WebhookPage,
     WebhookPatch,
@@ -129,11 +129,11 @@ class WebhookRouter(BaseRouter):
         context: ContextDep,
         caller: CallerDep,
         webhook_id: WebhookId,
-        body: RotateRequest | None = None,
+        body: RotateSecretRequest | None = None,
     ) -> WebhookWithSecret:
         """Make a new secret, shown this once. For a while messages are signed with both."""
         context.resource = webhook_id
-        overlap = timedelta(seconds=(body or RotateRequest()).overlap_seconds)
+        overlap = timedelta(seconds=(body or RotateSecretRequest()).overlap_seconds)
         webhook, secret = await services.webhooks.rotate(caller, webhook_id, overlap=overlap)
         context.namespace = webhook.namespace
         return with_secret(webhook, secret)

@@ -111,7 +111,7 @@ class WebhookPage(Model):
     next_cursor: str | None = Field(description="None on the last page.")
 
 
-class RotateRequest(Model):
+class RotateSecretRequest(Model):
     """Body of ``POST /v1/webhooks/{id}:rotate-secret``."""
 
     overlap_seconds: int = Field(

@@ -41,6 +41,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = list(operations())
+PROBLEMS = make_app().openapi()["components"]["responses"]
 GUARDED = [(method, path) for method, path, _ in OPERATIONS if f"{method} {path}" not in OPEN]
 
 
@@ -73,7 +74,8 @@ def test_security_and_errors_are_documented(method: str, path: str, operation: d
         assert {"401", "403"} <= operation["responses"].keys()
     for status, response in operation["responses"].items():
         if int(status) >= 400:
-            assert list(response["content"]) == ["application/problem+json"], (name, status)
+            assert response == {"$ref": f"#/components/responses/{status}"}, (name, status)
+            assert list(PROBLEMS[status]["content"]) == ["application/problem+json"]
     assert operation["tags"]
     assert operation["summary"]
 

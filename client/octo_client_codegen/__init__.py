@@ -1,0 +1,1 @@
+"""Makes the client's models and methods from the OpenAPI document."""
