@@ -136,6 +136,8 @@ class Draft:
 def fit(status: OctoJobStatus) -> OctoJobStatus:
     """The status in at most 16 KiB: logs of the oldest attempts go first, then their messages."""
     attempts = list(status.attempts)
+    if not any(attempt.log_tail or attempt.message for attempt in attempts):
+        return status
     for field in ("log_tail", "message"):
         for index, attempt in enumerate(attempts):
             if len(status.model_dump_json(by_alias=True, exclude_none=True).encode()) <= STATUS_LIMIT_BYTES:

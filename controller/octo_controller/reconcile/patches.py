@@ -11,6 +11,8 @@ Raw = dict[str, Any]
 
 def status_patch(before: Model, after: Model) -> Raw:
     """Only what differs; empty if nothing does."""
+    if before == after:
+        return {}
     return merge_patch(_dump(before), _dump(after))
 
 

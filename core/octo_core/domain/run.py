@@ -83,7 +83,8 @@ class Run(Model):
     """Base URL of the api, or None where no reports are wanted."""
 
 
-class ResolvedOptions(Model):
+@dataclass(frozen=True, slots=True)
+class ResolvedOptions:
     """Run options with every default filled in; what the controller goes by."""
 
     priority: int
@@ -119,7 +120,7 @@ def resolve_turn(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Turn:
     return Turn(_pick(spec.priority, defaults.priority, 0), concurrency.key or spec.provider_ref.name, concurrency)
 
 
-_NO_DEFAULTS, _CONCURRENCY = RunOptions(), Concurrency()
+_NO_DEFAULTS, _CONCURRENCY, _RETRIES, _TTL, _TRANSFER = RunOptions(), Concurrency(), RetryPolicy(), Ttl(), Transfer()
 
 
 def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> ResolvedOptions:
@@ -129,7 +130,7 @@ def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Res
         priority=turn.priority,
         concurrency_key=turn.concurrency_key,
         concurrency=turn.concurrency,
-        retry_policy=_pick(spec.retry_policy, defaults.retry_policy, RetryPolicy()),
+        retry_policy=_pick(spec.retry_policy, defaults.retry_policy, _RETRIES),
         pending_deadline_seconds=_pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900),
         active_deadline_seconds=_pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 86_400),
         attempt_deadline_seconds=_pick(spec.attempt_deadline_seconds, defaults.attempt_deadline_seconds, 21_600),
@@ -137,8 +138,8 @@ def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Res
             spec.termination_grace_period_seconds, defaults.termination_grace_period_seconds, 60
         ),
         queue_name=_pick(spec.queue_name, defaults.queue_name, None),
-        ttl=_pick(spec.ttl, defaults.ttl, Ttl()),
-        transfer=_pick(spec.transfer, defaults.transfer, Transfer()),
+        ttl=_pick(spec.ttl, defaults.ttl, _TTL),
+        transfer=_pick(spec.transfer, defaults.transfer, _TRANSFER),
     )
 
 
