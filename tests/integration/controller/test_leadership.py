@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from tests.support.controllers import Replica, Site
 from tests.support.kubectl import eventually
+from tests.support.tcp_faults import proxied
 
 
-def started(place: Site) -> tuple[Replica, Replica]:
-    """Two replicas that are ready: the leader and the standby."""
-    one, two = place.controller("one"), place.controller("two")
+def started(place: Site, *, url: str | None = None) -> tuple[Replica, Replica]:
+    """Two replicas that are ready: the leader, which may have a way of its own to the API server, and the standby."""
+    one, two = place.controller("one", url=url), place.controller("two")
     one.program.start()
     eventually(lambda: place.holder() == one.identity, what="the first one leads")
     two.program.start()
@@ -58,3 +61,23 @@ def test_a_leader_that_slept_writes_nothing_when_it_wakes_and_ends(place: Site) 
     assert place.versions() == before
     two.program.thaw()
     assert place.jobs_made() == {"a-1": 1, "b-1": 1, "c-1": 1, "d-1": 1}
+
+
+def test_a_leader_that_is_cut_off_ends_itself_and_the_standby_goes_on(place: Site) -> None:
+    port = urlsplit(place.plane.url).port
+    assert port is not None
+    with proxied(port) as wire:
+        one, two = started(place, url=f"https://127.0.0.1:{wire.port}")
+        place.provider("hello")
+        place.run("a", "hello")
+        place.wait_for_job("a")
+        # Nothing passes any more, and no connection breaks: watches and renewals just hang.
+        wire.stall()
+        place.run("b", "hello")
+        eventually(lambda: not one.program.running, what="the end of the one that is cut off")
+        assert one.program.stop() == 3, one.program.tail()
+        place.wait_for_job("b")
+        assert place.holder() == two.identity
+        wire.resume()
+        assert place.jobs_made() == {"a-1": 1, "b-1": 1}
+        assert two.program.stop() == 0
