@@ -17,6 +17,8 @@ from octo_api.auth.caller import ANY
 from octo_api.auth.settings import KeySettings
 from octo_api.commands import check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
+from octo_api.server.protocol import bounded
+from octo_api.server.server import Server
 from octo_api.settings import ApiSettings
 from octo_core.domain.errors import OctoError
 from octo_core.settings import DatabaseSettings
@@ -72,16 +74,25 @@ def _serve() -> None:
         signal.signal(number, _leave)
     settings = ApiSettings()
     configure_logging(settings.log_level, service="octo-api")
-    server = uvicorn.Server(
+    app = create_app(settings)
+    server = Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
+            http=bounded(
+                max_head_bytes=settings.max_header_bytes, head_timeout_seconds=settings.header_timeout_seconds
+            ),
+            ws="none",
+            # It would believe any local client; see limits.clients.
+            proxy_headers=False,
             host=settings.listen_host,
             port=settings.listen_port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
-        )
+        ),
+        drain=app.state.drain,
+        drain_seconds=settings.drain_seconds,
     )
     server.run()
     if not server.started:

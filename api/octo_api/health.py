@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from octo_api.server.drain import Drain
 from octo_core.db import migrate
 from octo_core.db.session import Database
 from octo_core.domain.errors import ClusterUnavailableError, DatabaseUnavailableError, ForbiddenError
@@ -16,16 +17,20 @@ _TIMEOUT_SECONDS = 3.0
 class Health:
     """Asks each part at the same time, and waits for none longer than a probe would."""
 
-    def __init__(self, database: Database, kube: KubeClient, *, schema: str, first_key: asyncio.Event) -> None:
+    def __init__(
+        self, database: Database, kube: KubeClient, *, schema: str, first_key: asyncio.Event, drain: Drain
+    ) -> None:
         self._database = database
         self._kube = kube
         self._schema = schema
         self._first_key = first_key
+        self._drain = drain
 
     async def check(self) -> dict[str, str]:
         """For each part ``ok``, or what is wrong with it."""
         database, cluster = await asyncio.gather(self._check_database(), self._check_cluster())
-        return {"database": database, "cluster": cluster}
+        ending = {"process": "it was told to end"} if self._drain.begun else {}
+        return {"database": database, "cluster": cluster, **ending}
 
     async def _check_database(self) -> str:
         try:

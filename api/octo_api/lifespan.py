@@ -40,6 +40,7 @@ from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
 from octo_api.schedules.service import ScheduleService
+from octo_api.server.drain import Drain
 from octo_api.services import Services
 from octo_api.settings import ApiSettings
 from octo_api.verifications.service import VerificationService
@@ -66,6 +67,7 @@ class Process:
     random: Callable[[int], bytes]
     metrics: Metrics
     audit: AuditLog
+    drain: Drain
 
 
 @asynccontextmanager
@@ -110,6 +112,8 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             kept=settings.event_retention,
             advanced=webhooks.deliverer.hint,
         )
+        process.drain.tell(services.feed.close)
+        tailer = Tailer(database, services.feed, clock=process.clock, kept=settings.event_retention)
 
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
@@ -205,7 +209,7 @@ def _services(
         ),
         report_authorizer=ReportAuthorizer(kube, clock=clock),
         cursors=cursors,
-        health=Health(database, kube, schema=migrate.head(), first_key=first_key),
+        health=Health(database, kube, schema=migrate.head(), first_key=first_key, drain=process.drain),
     )
 
 

@@ -24,12 +24,15 @@ from octo_api.jobs.parts import JobPartsRouter
 from octo_api.jobs.router import JobRouter
 from octo_api.ledger.router import LedgerRouter
 from octo_api.lifespan import Process, serving
+from octo_api.limits.clients import ClientAddresses
+from octo_api.limits.middleware import LimitsMiddleware
 from octo_api.metrics import Metrics
 from octo_api.middleware import RequestMiddleware
 from octo_api.ops.router import OpsRouter
 from octo_api.providers.router import ProviderRouter
 from octo_api.reports.router import ReportRouter
 from octo_api.schedules.router import ScheduleRouter
+from octo_api.server.drain import Drain
 from octo_api.settings import ApiSettings
 from octo_api.verifications.router import VerificationRouter
 from octo_api.webhooks.router import WebhookRouter
@@ -54,7 +57,8 @@ def create_app(
         parse_key(settings.bootstrap_api_key.get_secret_value())
     metrics = Metrics()
     audit = AuditLog(clock=clock, metrics=metrics)
-    process = Process(settings, clock, random, metrics, audit)
+    drain = Drain()
+    process = Process(settings, clock, random, metrics, audit, drain)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,12 +76,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.drain = drain
+    # The one that is added last is outermost.
+    app.add_middleware(LimitsMiddleware, settings=settings, metrics=metrics)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
         audit=audit,
         new_request_id=lambda: random(12).hex(),
-        max_body_bytes=settings.max_body_bytes,
+        clients=ClientAddresses(settings.trusted_proxies),
     )
     register_error_handlers(app)
     nouns = (

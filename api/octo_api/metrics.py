@@ -41,6 +41,11 @@ class Metrics:
             registry=self.registry,
         )
         self.event_streams = Gauge("octo_api_event_streams", "Streams of events that are open.", registry=self.registry)
+        self.shed = Counter(
+            "octo_api_shed_total",
+            "Requests refused with 503 because too many were under way.",
+            registry=self.registry,
+        )
         self.audit_dropped = Counter(
             "octo_audit_dropped_total",
             "Audit rows that could not be written; they stand in the log.",

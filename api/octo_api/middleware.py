@@ -1,4 +1,4 @@
-"""Around every request: its id, its log context, limits, metrics, audit, and the last answer to a failure."""
+"""Around every request: its id, its log context, metrics, audit, and the last answer to a failure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from octo_api.audit.log import AuditLog
 from octo_api.context import RequestContext
-from octo_api.errors import INTERNAL, TOO_LARGE, response_of
+from octo_api.errors import INTERNAL, response_of
+from octo_api.limits.clients import ClientAddresses
 from octo_api.metrics import Metrics
 from octo_core.telemetry import log_context
 
@@ -34,24 +34,25 @@ class RequestMiddleware:
         metrics: Metrics,
         audit: AuditLog,
         new_request_id: Callable[[], str],
-        max_body_bytes: int,
+        clients: ClientAddresses,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._audit = audit
         self._new_request_id = new_request_id
-        self._max_body_bytes = max_body_bytes
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        client = scope.get("client")
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID_HEADER, "")
+        peer = scope.get("client")
         context = RequestContext(
             # Someone else's id goes into our logs only if it can do no harm there.
             request_id=given if _REQUEST_ID.fullmatch(given) else self._new_request_id(),
-            client=client[0] if client else None,
+            client=self._clients.of(peer[0] if peer else None, headers.getlist("X-Forwarded-For")),
         )
         context.attach(scope)
         with log_context(request_id=context.request_id):
@@ -69,13 +70,13 @@ class RequestMiddleware:
                 headers[REQUEST_ID_HEADER] = context.request_id
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
+                if context.mutates:
+                    # Before the answer, so that whoever has one finds what they did in the audit log.
+                    await self._audit.keep(context, status)
             await send(message)
 
         try:
-            if self._announces_too_much(scope):
-                await response_of(TOO_LARGE, Request(scope))(scope, receive, note)
-            else:
-                await self._app(scope, self._limited(receive), note)
+            await self._app(scope, receive, note)
         except Exception:
             logger.exception("unexpected error")
             if status:
@@ -83,24 +84,9 @@ class RequestMiddleware:
                 raise
             await response_of(INTERNAL, Request(scope))(scope, receive, note)
         finally:
+            if context.mutates and not status:
+                self._audit.note(context, 499)
             self._account(scope, context, status or 499, perf_counter() - began)
-
-    def _announces_too_much(self, scope: Scope) -> bool:
-        length = Headers(scope=scope).get("Content-Length", "")
-        return length.isdecimal() and int(length[:20]) > self._max_body_bytes
-
-    def _limited(self, receive: Receive) -> Receive:
-        size = 0
-
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self._max_body_bytes:
-                raise HTTPException(TOO_LARGE.status)
-            return message
-
-        return counted
 
     def _account(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
         # The template of the route, so that ids neither leak into metrics nor multiply them.
@@ -108,5 +94,5 @@ class RequestMiddleware:
         method = scope["method"] if route != "unmatched" else "any"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.latency.labels(method, route).observe(seconds)
-        if context.mutates or status in (401, 403):
+        if not context.mutates and status in (401, 403):
             self._audit.note(context, status)

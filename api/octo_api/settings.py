@@ -17,7 +17,10 @@ class ApiSettings(ClusterSettings, AuthSettings, LimitSettings, WebhookSettings)
 
     listen_host: str = "0.0.0.0"  # noqa: S104 - a pod serves its own network
     listen_port: int = Field(default=8080, ge=1, le=65535)
-    shutdown_grace_seconds: int = Field(default=20, ge=0, description="For requests under way when told to end.")
+    drain_seconds: float = Field(
+        default=0, ge=0, description="How long it goes on serving, not ready, when told to end; for load balancers."
+    )
+    shutdown_grace_seconds: int = Field(default=20, ge=0, description="For requests under way after that.")
     audit_retention_days: int = Field(default=400, ge=31, description="Age at which audit rows are deleted.")
     # More than the hour that repairs allow a claim, see jobs.submission.
     idempotency_ttl_seconds: int = Field(default=7 * 86_400, ge=7200)

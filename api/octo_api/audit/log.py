@@ -1,10 +1,11 @@
-"""Audit rows, written behind the request: Postgres being away delays them, and fails nobody's request."""
+"""Audit rows, written in batches beside the requests: Postgres being away delays them, and fails nobody's request."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from octo_api.context import RequestContext
@@ -19,6 +20,13 @@ logger = logging.getLogger("octo.audit")
 CAPACITY = 10_000
 _BATCH = 200
 _RETRY_SECONDS = 2.0
+_KEEP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    entry: AuditEntry
+    kept: asyncio.Future[None] | None
 
 
 class AuditLog:
@@ -28,11 +36,22 @@ class AuditLog:
         self._clock = clock
         self._metrics = metrics
         self._capacity = capacity
-        self._pending: list[AuditEntry] = []
+        self._pending: list[_Pending] = []
         self._wake = asyncio.Event()
+        self._away = False
 
-    def note(self, context: RequestContext, status: int) -> None:
-        """Record what became of a request; never raises, never waits."""
+    async def keep(self, context: RequestContext, status: int) -> None:
+        """Record what became of a request, and wait until the row is committed; never raises.
+
+        Waits a second at most, and not at all while Postgres is away: the row then follows when it is back.
+        """
+        kept: asyncio.Future[None] | None = None if self._away else asyncio.get_running_loop().create_future()
+        self.note(context, status, kept)
+        if kept is not None:
+            await asyncio.wait((kept,), timeout=_KEEP_SECONDS)
+
+    def note(self, context: RequestContext, status: int, kept: asyncio.Future[None] | None = None) -> None:
+        """Record what became of a request; never raises, never waits. Resolves ``kept`` when that is certain."""
         entry = AuditEntry(
             at=self._clock(),
             actor=context.actor,
@@ -53,8 +72,9 @@ class AuditLog:
         )
         if len(self._pending) >= self._capacity:
             self._metrics.audit_dropped.inc()
+            _resolve(kept)
             return
-        self._pending.append(entry)
+        self._pending.append(_Pending(entry, kept))
         self._wake.set()
 
     async def run(self, database: Database) -> None:
@@ -73,12 +93,23 @@ class AuditLog:
             batch = self._pending[:_BATCH]
             try:
                 async with database.transaction() as session:
-                    await audit.add(session, batch)
+                    await audit.add(session, [pending.entry for pending in batch])
             except DatabaseUnavailableError:
+                self._away = True
+                for pending in self._pending:
+                    _resolve(pending.kept)
                 self._wake.set()
                 raise
             except Exception:
                 # It would fail again and keep all later ones from being written.
                 logger.exception("audit rows could not be written")
                 self._metrics.audit_dropped.inc(len(batch))
+            self._away = False
+            for pending in batch:
+                _resolve(pending.kept)
             del self._pending[: len(batch)]
+
+
+def _resolve(kept: asyncio.Future[None] | None) -> None:
+    if kept is not None and not kept.done():
+        kept.set_result(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from octo_core.db import api_keys
 from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database
 from octo_core.settings import DatabaseSettings
+from tests.support.api_process import ApiProcess, api_process
 from tests.support.fake_kube import FakeKube, fake_kube
 
 PEPPER = "p" * 32
@@ -94,6 +96,7 @@ class Api:
 
 
 StartApi = Callable[..., Coroutine[Any, Any, Api]]
+StartProcess = Callable[..., Coroutine[Any, Any, ApiProcess]]
 
 
 @pytest.fixture
@@ -146,3 +149,31 @@ async def api(start_api: StartApi) -> Api:
 async def admin(api: Api) -> httpx.AsyncClient:
     """A client that may do everything."""
     return api.client(await api.keys.make())
+
+
+@pytest.fixture
+async def start_process(
+    database_settings: DatabaseSettings, kube: FakeKube, tmp_path: Path
+) -> AsyncIterator[StartProcess]:
+    """Starts processes of the api on one database."""
+    async with AsyncExitStack() as stack:
+        kubeconfig = kube.write_kubeconfig(tmp_path / "kubeconfig")
+
+        async def start(**settings: object) -> ApiProcess:
+            return await stack.enter_async_context(
+                api_process(
+                    database_url=database_settings.database_url.get_secret_value(),
+                    kubeconfig=kubeconfig,
+                    pepper=PEPPER,
+                    log=tmp_path / "api.log",
+                    **settings,
+                )
+            )
+
+        yield start
+
+
+@pytest.fixture
+async def keys(database: Database) -> Keys:
+    """Makes API keys of that database."""
+    return Keys(database)

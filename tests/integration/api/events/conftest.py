@@ -7,20 +7,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from octo_core.db.session import Database
-from octo_core.settings import DatabaseSettings
-from tests.integration.api.conftest import PEPPER, Keys, StartApi
-from tests.support.api_process import ApiProcess, api_process
-from tests.support.fake_kube import FakeKube
-
-StartProcess = Callable[..., Coroutine[Any, Any, ApiProcess]]
+from tests.integration.api.conftest import StartApi
 
 
 class _Server(uvicorn.Server):
@@ -70,31 +63,3 @@ async def start_server(start_api: StartApi) -> AsyncIterator[StartServer]:
             return await stack.enter_async_context(_listening((await start_api(**settings)).app))
 
         yield start
-
-
-@pytest.fixture
-async def start_process(
-    database_settings: DatabaseSettings, kube: FakeKube, tmp_path: Path
-) -> AsyncIterator[StartProcess]:
-    """Starts processes of the api on one database."""
-    async with AsyncExitStack() as stack:
-        kubeconfig = kube.write_kubeconfig(tmp_path / "kubeconfig")
-
-        async def start(**settings: object) -> ApiProcess:
-            return await stack.enter_async_context(
-                api_process(
-                    database_url=database_settings.database_url.get_secret_value(),
-                    kubeconfig=kubeconfig,
-                    pepper=PEPPER,
-                    log=tmp_path / "api.log",
-                    **settings,
-                )
-            )
-
-        yield start
-
-
-@pytest.fixture
-async def keys(database: Database) -> Keys:
-    """Makes API keys of that database."""
-    return Keys(database)

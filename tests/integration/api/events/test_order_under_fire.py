@@ -18,8 +18,7 @@ from octo_core.db.projection import mark_deleted, project
 from octo_core.db.session import Database
 from octo_core.db.tables import EventRow
 from octo_core.domain.status import State
-from tests.integration.api.conftest import Keys
-from tests.integration.api.events.conftest import StartProcess
+from tests.integration.api.conftest import Keys, StartProcess
 from tests.integration.db.test_projection import octojob
 from tests.support.sse import event_source
 

@@ -14,8 +14,8 @@ from octo_core.db import api_keys
 from octo_core.db.projection import mark_deleted, project
 from octo_core.db.session import Database
 from octo_core.settings import DatabaseSettings
-from tests.integration.api.conftest import Keys
-from tests.integration.api.events.conftest import Served, StartProcess, StartServer
+from tests.integration.api.conftest import Keys, StartProcess
+from tests.integration.api.events.conftest import Served, StartServer
 from tests.integration.db.test_projection import octojob
 from tests.support.sse import EventSource, Message, event_source
 

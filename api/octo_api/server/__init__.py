@@ -1,0 +1,1 @@
+"""The HTTP server: what it does with bytes before they are a request, and how it ends."""

@@ -1,0 +1,104 @@
+"""What callers and clients may take: shares, failed logins, requests at a time. On a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from ipaddress import ip_network
+
+import httpx
+
+from octo_api.auth.credentials import new_key
+from tests.integration.api.conftest import Api, StartApi
+from tests.support.fake_kube import FakeKube
+
+BODY = {"provider": "acme"}
+
+
+async def test_each_caller_has_a_share(start_api: StartApi) -> None:
+    api = await start_api(rate_limit_requests=2, rate_limit_window_seconds=60)
+    # The share is of the caller, however many keys they have.
+    first, second = api.client(await api.keys.make()), api.client(await api.keys.make())
+    other = api.client(await api.keys.make(subject="other"))
+    answer = await first.get("/v1/auth/verify")
+    told = {name: answer.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Policy")}
+    assert told == {"Limit": "2", "Remaining": "1", "Policy": "2;w=60"}
+    assert int(answer.headers["RateLimit-Reset"]) <= 30
+    assert (await second.get("/v1/auth/verify")).headers["RateLimit-Remaining"] == "0"
+    refused = await first.post("/v1/jobs", json=BODY)
+    assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (429, "rate-limited", True)
+    assert refused.headers["RateLimit-Remaining"] == "0"
+    assert 1 <= int(refused.headers["Retry-After"]) == refused.json()["retryAfter"] <= 30
+    assert (await other.get("/v1/auth/verify")).status_code == 200
+    assert (await first.get("/healthz")).status_code == 200
+    api.clock.offset += timedelta(seconds=30)
+    assert (await first.get("/v1/auth/verify")).status_code == 200
+
+
+async def test_failed_logins_of_a_client_are_limited(start_api: StartApi) -> None:
+    api = await start_api(failed_logins_per_minute=3, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    known, unknown = await api.keys.make(), new_key(b"z" * 40)
+    client = api.client(None)
+
+    async def answer(key: str | None, address: str, bearer: str | None = None) -> httpx.Response:
+        headers = {"X-Forwarded-For": address}
+        headers |= {"X-API-Key": key} if key is not None else {}
+        headers |= {"Authorization": f"Bearer {bearer}"} if bearer is not None else {}
+        return await client.get("/v1/auth/verify", headers=headers)
+
+    here, there = "198.51.100.7", "203.0.113.9"
+    assert (await answer(known.text, here)).status_code == 200
+    # However it fails, it counts.
+    assert (await answer(unknown.text, here)).status_code == 401
+    assert (await answer("octo_malformed", here)).status_code == 401
+    assert (await answer(None, here, "a.b.c")).status_code == 401
+    for attempt in ((unknown.text, None), (None, None), (None, "a.b.c"), ("octo_malformed", None)):
+        refused = await answer(attempt[0], here, attempt[1])
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate-limited")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 20
+    # A right guess is not told apart from a wrong one any more, except for a key that has proved itself here.
+    fresh = await api.keys.make()
+    assert (await answer(fresh.text, here)).status_code == 429
+    assert (await answer(known.text, here)).status_code == 200
+    assert (await client.post("/v1/auth/login", headers={"X-Forwarded-For": here})).status_code == 429
+    assert (await answer(fresh.text, there)).status_code == 200
+    # The left part is the client's own invention.
+    assert (await answer(unknown.text, f"{there}, {here}")).status_code == 429
+    api.clock.offset += timedelta(seconds=20)
+    assert (await answer(None, here)).status_code == 401
+
+
+async def test_too_much_at_once_is_refused_at_once(start_api: StartApi, kube: FakeKube) -> None:
+    api = await start_api(max_in_flight=1)
+    client = api.client(await api.keys.make())
+    assert (await client.get("/v1/auth/verify")).status_code == 200
+    arrived = asyncio.Event()
+    kube.delays["GET"] = 3600
+    kube.fault_before = lambda request: arrived.set()
+    slow = asyncio.create_task(client.get("/v1/providers/acme"))
+    await asyncio.wait_for(arrived.wait(), 120)
+    shed = await client.get("/v1/auth/verify")
+    assert (shed.status_code, shed.json()["code"], shed.headers["Retry-After"]) == (503, "overloaded", "2")
+    assert (await client.get("/healthz")).status_code == 200
+    assert "octo_api_shed_total 1.0" in (await client.get("/metrics")).text
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    # Its place is free again.
+    assert (await client.get("/v1/auth/verify")).status_code == 200
+
+
+async def test_a_request_without_an_answer_is_ended(start_api: StartApi, kube: FakeKube) -> None:
+    api = await start_api(request_timeout_seconds=0.2)
+    kube.delays["GET"] = 3600
+    answer = await api.client(await api.keys.make()).get("/v1/providers/acme")
+    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "timeout", True)
+    kube.delays.clear()
+
+
+async def test_a_large_head_is_refused(api: Api) -> None:
+    value = "x" * 40_000
+    for answer in (
+        await api.client(None, **{"X-Custom": value}).get("/v1/jobs"),
+        await api.client(None).get(f"/v1/jobs?name={value}"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (431, "headers-too-large")
