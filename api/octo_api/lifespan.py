@@ -113,7 +113,6 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             advanced=webhooks.deliverer.hint,
         )
         process.drain.tell(services.feed.close)
-        tailer = Tailer(database, services.feed, clock=process.clock, kept=settings.event_retention)
 
         stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))

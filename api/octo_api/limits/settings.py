@@ -13,7 +13,7 @@ class LimitSettings(Settings):
     """Limits hold in each replica by itself."""
 
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
-    max_header_bytes: int = Field(default=32_768, ge=1024, description="Request line and headers together.")
+    max_header_bytes: int = Field(default=65_536, ge=1024, description="Request line and headers together.")
     header_timeout_seconds: float = Field(default=10, gt=0, description="For all of a request's headers to arrive.")
     body_timeout_seconds: float = Field(default=30, gt=0, description="For all of a request's body to arrive.")
     request_timeout_seconds: float = Field(default=60, gt=0, description="Until an answer begins.")

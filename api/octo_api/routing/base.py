@@ -19,6 +19,9 @@ from octo_api.errors import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
+SCOPE_EXTENSION = "x-required-scope"
+"""In OpenAPI: the scope that a caller has to have."""
+
 _EVERY = (422, 429, 431, 500, 503)
 _GUARDED = (401, 403)
 _WITH_BODY = (408, 413)
@@ -78,6 +81,7 @@ class BaseRouter(ABC):
             response_model=Default(None) if model is None else model,
             operation_id=action.replace(".", "_"),
             responses={**problem_responses([*errors, *_EVERY, *_common_errors(method, access)]), **(answers or {})},
+            openapi_extra={SCOPE_EXTENSION: access.value} if isinstance(access, Scope) else None,
             dependencies=_dependencies(access, action, mutates if mutates is not None else method != "GET"),
         )
 

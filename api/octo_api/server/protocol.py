@@ -19,7 +19,7 @@ from octo_api.errors import BAD_REQUEST, HEAD_TIMEOUT, HEAD_TOO_LARGE, MEDIA_TYP
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Make a class with other bounds by ``bounded``."""
 
-    max_head_bytes: ClassVar[int] = 32_768
+    max_head_bytes: ClassVar[int] = 65_536
     head_timeout_seconds: ClassVar[float] = 10.0
 
     def __init__(self, *args: Any, **more: Any) -> None:

@@ -81,9 +81,10 @@ async def test_a_process_told_to_end_is_not_ready_and_serves_on(start_process: S
         async def ready() -> bool:
             return (await client.get("/readyz")).status_code == 200
 
-        async def told() -> dict[str, Any] | None:
+        async def told() -> dict[str, Any]:
             answer = await client.get("/readyz")
-            return answer.json() if answer.status_code == 503 else None
+            problem: dict[str, Any] = answer.json() if answer.status_code == 503 else {}
+            return problem
 
         await until(ready, what="the api ready")
         os.kill(api.program.pid, signal.SIGTERM)
