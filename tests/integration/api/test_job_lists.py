@@ -187,7 +187,7 @@ async def test_files_by_path_and_filter(admin: httpx.AsyncClient, runs: None, da
     assert first["items"][0] == {
         **{"sourcePath": "in/0", "member": "", "outcome": "Stored", "key": "k/0", "sourceSize": 0, "tries": 1},
         **{"sourceModifiedAt": "2026-01-02T00:00:00Z", "finishedAt": "2026-01-02T00:00:00Z", "attempt": 1},
-        **dict.fromkeys(("sourceSha256", "size", "sha256", "category", "message")),
+        **dict.fromkeys(("sourceSha256", "size", "sha256", "category", "message", "refetch")),
     }
     assert await paths(limit=2, cursor=first["nextCursor"]) == ["in/2", "in/3"]
     wrong = await admin.get("/v1/jobs/uid-1/files", params={"cursor": first["nextCursor"], "outcome": "Failed"})
