@@ -105,8 +105,9 @@ async def test_the_database_refuses_to_change_a_row(api: Api, database: Database
 async def test_old_rows_are_pruned_and_young_ones_kept(api: Api, database: Database) -> None:
     now = api.clock()
     await _put(database, api, *({"at": now - timedelta(days=days)} for days in (0, 29, 399, 401, 500)))
-    assert await api.app.state.services.audit.prune() == 2
+    # How many go is not told by this call alone: the application prunes by itself too when it starts.
+    await api.app.state.services.audit.prune()
     async with database.transaction() as session:
-        kept = list(await session.scalars(select(AuditRow.at)))
+        kept = set(await session.scalars(select(AuditRow.at)))
         assert await audit.prune(session, before=now - timedelta(days=399), limit=100) == 0
-    assert len(kept) == 3
+    assert {(now - at).days for at in kept} == {0, 29, 399}
