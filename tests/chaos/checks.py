@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -37,8 +38,19 @@ async def eventually(what: str, probe: Callable[[], Awaitable[str]]) -> None:
         await asyncio.sleep(0.5)
 
 
-async def await_ends(rig: Rig, workload: Workload) -> None:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the cluster and Postgres showed when both had the last version of every run."""
+
+    jobs: dict[str, Raw]
+    """OctoJobs that are still there, by name."""
+    rows: dict[str, Raw]
+    """Rows by uid."""
+
+
+async def await_ends(rig: Rig, workload: Workload) -> Ended:
     """Every run comes to its end, in the cluster and in Postgres."""
+    seen: list[Ended] = []
 
     async def all_over() -> str:
         jobs = {raw["metadata"]["name"]: raw async for raw in rig.kube.items(OCTOJOBS, NAMESPACE)}
@@ -55,15 +67,19 @@ async def await_ends(rig: Rig, workload: Workload) -> None:
                     return f"{plan.name}: the row is not the OctoJob's last version"
             elif row is None or row["deleted_at"] is None:
                 return f"{plan.name} was deleted, and its row does not say so: {row}"
+        seen.append(Ended(jobs, rows))
         return ""
 
     await eventually("not all runs ended", all_over)
+    return seen[-1]
 
 
-async def check(rig: Rig, workload: Workload) -> None:
-    """The outcomes are right, nothing was done twice, and all who tell of it tell the same."""
-    jobs = {raw["metadata"]["name"]: raw async for raw in rig.kube.items(OCTOJOBS, NAMESPACE)}
-    rows = await rows_of(rig, workload)
+async def check(rig: Rig, workload: Workload, ended: Ended) -> None:
+    """The outcomes are right, nothing was done twice, and all who tell of it tell the same.
+
+    Judged by what was seen at the end: that a run is archived is written on it afterwards, and mirrored a moment later.
+    """
+    jobs, rows = ended.jobs, ended.rows
     created = Counter(await asyncio.to_thread(rig.plane.created, f"jobs/{NAMESPACE}/"))
     ledger = [line.split() for line in rig.ledger.read_text().splitlines()]
     overlaps = [line for line in ledger if line[0] == "overlap"]

@@ -43,8 +43,8 @@ async def play(rig: Rig, seed: int) -> str:
             for fault in faults:
                 group.create_task(_at(start, fault.at, lambda fault=fault: _fault(rig, fault)))  # type: ignore[misc]
         await _heal(rig)
-        await await_ends(rig, workload)
-        await check(rig, workload)
+        ended = await await_ends(rig, workload)
+        await check(rig, workload, ended)
         for plan in workload.plans:
             await _insist(lambda plan=plan: _delete(rig, workload, plan))  # type: ignore[misc]
         await await_nothing_left(rig, workload)
