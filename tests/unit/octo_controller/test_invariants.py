@@ -265,7 +265,7 @@ def test_invariant_7_retry_policy_decides_by_category(category: Category) -> Non
 
 
 async def test_invariant_8_two_of_one_key_visited_at_the_same_time_do_not_both_go(rig: Rig) -> None:
-    """Guard: ``World.note`` enters a decision before anything else can be decided."""
+    """Guard: ``admit`` counts those that wait ahead."""
     for name in ("a", "b", "c"):
         rig.job(name)
     await asyncio.gather(*(rig.visit(name) for name in ("c", "b", "a")))
@@ -273,6 +273,20 @@ async def test_invariant_8_two_of_one_key_visited_at_the_same_time_do_not_both_g
     assert rig.api.writes.count("create jobs") == 1
     assert rig.status("a")["state"] == "Starting"
     assert [rig.status(name).get("queuePosition") for name in ("b", "c")] == [2, 3]
+
+
+async def test_invariant_8_one_that_comes_while_anothers_job_is_being_made_does_not_pass_it(rig: Rig) -> None:
+    """Guard: ``World.note`` enters a decision before anything else can be decided."""
+    rig.job("b")
+    under_way = asyncio.create_task(rig.visit("b"))
+    await asyncio.sleep(0)
+    assert rig.api.writes == ["create jobs"]
+    assert rig.world.children.get("b-1") is None
+    rig.job("a", priority=5)
+    await rig.visit("a")  # runs at once, before the answer to the other's create
+    await under_way
+    assert rig.api.writes.count("create jobs") == 1
+    assert rig.status("a")["state"] == "Queued"
 
 
 async def test_invariant_8_a_run_ends_and_the_next_by_priority_then_age_is_visited_and_goes(rig: Rig) -> None:

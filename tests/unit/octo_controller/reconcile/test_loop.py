@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any, cast
 
@@ -224,19 +223,6 @@ async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) ->
     await rig.visit("run")
     assert rig.status("run")["attempts"][0]["reason"] == "JobLost"
     assert rig.api.writes.count("create jobs") == 1
-
-
-async def test_one_that_comes_while_anothers_job_is_being_made_does_not_pass_it(rig: Rig) -> None:
-    rig.job("b")
-    under_way = asyncio.create_task(rig.visit("b"))
-    await asyncio.sleep(0)
-    assert rig.api.writes == ["create jobs"]
-    assert rig.world.children.get("b-1") is None
-    rig.job("a", priority=5)
-    await rig.visit("a")  # runs at once, before the answer to the other's create
-    await under_way
-    assert rig.api.writes.count("create jobs") == 1
-    assert rig.status("a")["state"] == "Queued"
 
 
 async def test_the_end_of_a_run_wakes_those_that_wait(rig: Rig) -> None:
