@@ -241,6 +241,37 @@ def test_forbid_refuses_a_second_run(octo: Release, remote: Remote) -> None:
     octo.kubectl("delete", "octojob", first["name"], "--timeout=240s")
 
 
+def test_a_run_in_a_queue_of_kueue_starts_when_kueue_says_so_and_survives_an_eviction(
+    octo: Release, remote: Remote
+) -> None:
+    """The test stands in for Kueue, which does no more to a Job than to change ``spec.suspend``."""
+    name = unique("kueue")
+    defaults = {"queueName": "night", "retryPolicy": {"maxAttempts": 1}}
+    octo.kubectl.apply(remote.provider_object(name, {**sleeper(), "jobDefaults": defaults}))
+    job = octo.post_job(name)
+    child = f"{job['name']}-1"
+
+    def kueue(suspend: str) -> None:
+        octo.kubectl("patch", "job", child, "--type=merge", "-p", f'{{"spec":{{"suspend":{suspend}}}}}')
+
+    waiting = octo.wait_state(job["name"], "Queued")
+    assert condition(waiting["status"], "Admitted")["reason"] == "WaitingForQueue"
+    held = octo.kubectl.json("get", "job", child)
+    assert held["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
+    assert held["spec"]["suspend"] is True
+    assert octo.pods_of(job["name"]) == []
+    kueue("false")
+    octo.wait_state(job["name"], "Running")
+    kueue("true")
+    evicted = octo.wait_state(job["name"], "Queued")
+    assert [attempt.get("category") for attempt in evicted["status"]["attempts"]] == [None]
+    kueue("false")
+    octo.wait_state(job["name"], "Running")
+    octo.request("POST", f"/v1/jobs/{job['id']}:cancel", json={"mode": "Force"})
+    octo.wait_state(job["name"], "Cancelled")
+    assert octo.assert_agreed(job["name"], job["id"])["attempt"] == 1
+
+
 # ---- ends that are not successes ------------------------------------------------------------------
 
 
