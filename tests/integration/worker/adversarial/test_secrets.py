@@ -235,9 +235,12 @@ def test_no_core_is_left_by_a_crash(
             watch.root = process.pid
             wait_until(lambda: "gpg" in watch.programs)
             wait_until(pod.bucket.open_uploads)
+            # Held while one looks, so that it is not done before it crashes.
+            process.send_signal(signal.SIGSTOP)
             watch.core_limits.clear()
             wait_until(lambda: watch.core_limits)
             process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
             ended = pod.end(process)
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
