@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,11 +12,12 @@ from octo_client.requests import Request
 T = TypeVar("T")
 
 
-class Operations:
+class Operations(ABC):
     """All operations of the API, blocking."""
 
+    @abstractmethod
     def _call(self, kind: type[T] | None, request: Request) -> T:
-        raise NotImplementedError
+        """Send, repeat where that helps, and read the answer as ``kind``."""
 
     def ops_healthz(
         self,
@@ -951,11 +953,12 @@ class Operations:
         )
 
 
-class AsyncOperations:
+class AsyncOperations(ABC):
     """All operations of the API, for asyncio."""
 
+    @abstractmethod
     async def _call(self, kind: type[T] | None, request: Request) -> T:
-        raise NotImplementedError
+        """Send, repeat where that helps, and read the answer as ``kind``."""
 
     async def ops_healthz(
         self,

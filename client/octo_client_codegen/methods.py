@@ -36,6 +36,7 @@ def module(document: Json) -> str:
         "",
         "from __future__ import annotations",
         "",
+        "from abc import ABC, abstractmethod",
         "from datetime import datetime",
         "from typing import Any, TypeVar",
         "",
@@ -45,10 +46,11 @@ def module(document: Json) -> str:
         'T = TypeVar("T")',
     ]
     for name, a, doc in (("Operations", "", "blocking"), ("AsyncOperations", "async ", "for asyncio")):
-        lines += ["", "", f"class {name}:", f'    """All operations of the API, {doc}."""', ""]
+        lines += ["", "", f"class {name}(ABC):", f'    """All operations of the API, {doc}."""', ""]
         lines += [
+            "    @abstractmethod",
             f"    {a}def _call(self, kind: type[T] | None, request: Request) -> T:",
-            "        raise NotImplementedError",
+            '        """Send, repeat where that helps, and read the answer as ``kind``."""',
         ]
         for path, method, operation in operations:
             lines += ["", *(f"    {line}" if line else "" for line in _method(path, method, operation, a))]

@@ -49,12 +49,14 @@ class Standing:
         return caller == self._caller
 
 
+# A proxy that collects the answer before it passes it on would hold everything up.
+_HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
+
+
 class EventStream(Response):
     """Server-sent events of a source. Ends, with a word on when to come back, when the process drains."""
 
     media_type = MEDIA_TYPE
-    # A proxy that collects the answer before it passes it on would hold everything up.
-    _HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}  # noqa: RUF012
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class EventStream(Response):
         heartbeat_seconds: float,
         retry_milliseconds: int = RETRY_MILLISECONDS,
     ) -> None:
-        super().__init__(headers=self._HEADERS)
+        super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._source = source
         self._feed = feed

@@ -20,7 +20,7 @@ from octo_core.domain.text import has_nul
 from octo_core.kube.resources import OCTOPROVIDERS
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-_SECRET = "A secret stands in the provider itself; see errors. Octo takes secrets by reference only."  # noqa: S105
+_BY_REFERENCE_ONLY = "A secret stands in the provider itself; see errors. Octo takes secrets by reference only."
 
 
 def new_provider(request: ProviderRequest, namespace: str) -> Raw:
@@ -67,7 +67,7 @@ def _written(update: ProviderUpdate) -> dict[str, Any]:
     written.setdefault("labels", {})
     found = list(inline_secrets(written))
     if found:
-        raise InvalidError(_SECRET, fields=found)
+        raise InvalidError(_BY_REFERENCE_ONLY, fields=found)
     if has_nul(written):
         raise InvalidError("text may not contain the NUL character")
     if update.spec.schedule is not None:

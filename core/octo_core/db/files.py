@@ -13,7 +13,7 @@ from octo_core.db.tables import JobFileRow
 from octo_core.domain.failure import Category
 from octo_core.domain.report import Check, FileOutcome, FileResult
 
-_COLUMNS = [column for column in JobFileRow.__table__.columns.keys() if column != "job_uid"]  # noqa: SIM118
+_COLUMNS = [column.key for column in JobFileRow.__table__.columns if column.key != "job_uid"]
 
 
 async def record(session: AsyncSession, job_uid: str, attempt: int, files: Sequence[FileResult]) -> None:

@@ -16,7 +16,7 @@ from octo_core.db.tables import LedgerRow
 from octo_core.domain.report import FileOutcome, FileResult
 
 _KEY = ("namespace", "provider", "source_path", "member")
-_ENTRY = [column for column in LedgerRow.__table__.columns.keys() if column not in ("namespace", "provider")]  # noqa: SIM118
+_ENTRY = [column.key for column in LedgerRow.__table__.columns if column.key not in ("namespace", "provider")]
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -46,7 +46,9 @@ async def record(
     # Sorted, so that two writers never deadlock.
     statement = insert(LedgerRow).values([rows[key] for key in sorted(rows)])
     new = statement.excluded
-    changes: dict[str, Any] = {name: new[name] for name in LedgerRow.__table__.columns.keys() if name not in _KEY}  # noqa: SIM118
+    changes: dict[str, Any] = {
+        column.key: new[column.key] for column in LedgerRow.__table__.columns if column.key not in _KEY
+    }
     changes["refetch"] = func.coalesce(new.refetch, LedgerRow.refetch)
     await session.execute(
         statement.on_conflict_do_update(
