@@ -69,6 +69,8 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
 
     ordered = [newest[uid] for uid in sorted(newest)]
     # A row that is not there yet begins with no event; the state below then counts as its first.
+    # All rows are inserted before any is locked: whoever waits here holds only rows that nobody else can see, with
+    # lower uids; whoever waits below holds rows with lower uids. Locking first and inserting the rest would deadlock.
     await session.execute(
         insert(JobRow).on_conflict_do_nothing(index_elements=["uid"]),
         [{**values, "resource_version": Decimal(-1), "state": "", "last_event": 0} for values in ordered],
