@@ -65,9 +65,10 @@ bench-controller: env tools ## The controller beside plain Jobs, on simulated no
 	@deploy/tools.sh kwok
 	@$(BIN)/python -m tests.bench.controller $(if $(RUNS),--runs $(RUNS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: bench-events
-bench-events: env tools ## How late events are in 2,000 streams; writes .octo/bench/sse.json
-	@$(BIN)/python -m tests.bench.sse
+.PHONY: bench-api
+bench-api: env tools ## The api beside its stores, an archive, many streams; writes .octo/bench/api.json (ONLY=create,get,list,streams ROUNDS=5 REQUESTS=1000 JOBS=1000000 CLIENTS=2000)
+	@$(BIN)/python -m tests.bench.api $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLIENTS),--clients $(CLIENTS))
 
 .PHONY: test-events
 test-events: env tools ## The long form of the test in which clients of streams drop and resume at random

@@ -40,26 +40,13 @@ from tests.bench.controller_load import (
     submit,
 )
 from tests.bench.controller_process import controller
-from tests.bench.launch import cpu_seconds, descendants
+from tests.bench.machine import Machine
 from tests.support.kubectl import eventually
 
 REPO = Path(__file__).parents[2]
 STATE = REPO / ".octo" / "bench"
 PARTS = ("runs", "start")
 START_OCTOJOBS, START_LIVE = 10_000, 100
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-class Machine:
-    """How many cores the rest of the machine uses, from its making on."""
-
-    def __init__(self) -> None:
-        self._at, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
-
-    def others(self) -> float:
-        """On average, so far."""
-        busy, own = _busy_seconds() - self._busy, _own_seconds() - self._own
-        return max(busy - own, 0.0) / (time.monotonic() - self._at)
 
 
 async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
@@ -238,21 +225,6 @@ def main() -> int:
     sys.stdout.write(f"{table(rounds, starts)}\n")
     say(f"all figures: {given.out.relative_to(REPO) if given.out.is_relative_to(REPO) else given.out}")
     return 0
-
-
-def _busy_seconds() -> float:
-    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
-    return (user + nice + system + irq + softirq) / TICK
-
-
-def _own_seconds() -> float:
-    total = 0.0
-    for pid in (os.getpid(), *descendants(os.getpid())):
-        try:
-            total += cpu_seconds(Path(f"/proc/{pid}/stat").read_text(), with_reaped=True)
-        except OSError:
-            continue  # It has just ended.
-    return total
 
 
 def say(text: str) -> None:

@@ -128,15 +128,15 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path, *arguments: str) -> Iterator[ControlPlane]:
+def control_plane(folder: Path, *arguments: str, durable: bool = False) -> Iterator[ControlPlane]:
     """Start one whose files lie in ``folder``; ``arguments`` are more of kube-apiserver's. Fails where a binary of
-    `make tools` is missing."""
+    `make tools` is missing. A ``durable`` one has each write on the disk before it answers, as in production."""
     for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
         if not (BINARIES / name).exists():
             pytest.fail(f"no {name} in .octo/bin; run `make tools`, or `deploy/tools.sh kube`")
     ports = [ReservedPort() for _ in range(4)]
     try:
-        plane = _make(folder, [port.number for port in ports], arguments)
+        plane = _make(folder, [port.number for port in ports], arguments, durable=durable)
         try:
             plane.etcd.start()
             plane.apiserver.start()
@@ -149,7 +149,7 @@ def control_plane(folder: Path, *arguments: str) -> Iterator[ControlPlane]:
             port.release()
 
 
-def _make(folder: Path, ports: list[int], arguments: tuple[str, ...]) -> ControlPlane:
+def _make(folder: Path, ports: list[int], arguments: tuple[str, ...], *, durable: bool) -> ControlPlane:
     etcd_port, peer_port, port, manager_port = ports
     tls, token = make_tls(folder), secrets.token_hex(16)
     tokens, key = folder / "tokens.csv", folder / "service-accounts.pem"
@@ -181,7 +181,12 @@ def _make(folder: Path, ports: list[int], arguments: tuple[str, ...]) -> Control
         )
 
     plane = ControlPlane(
-        etcd=Program("etcd", _etcd_command(folder, etcd_url, peer_url), log=folder / "etcd.log", ready=serves_etcd),
+        etcd=Program(
+            "etcd",
+            _etcd_command(folder, etcd_url, peer_url, durable=durable),
+            log=folder / "etcd.log",
+            ready=serves_etcd,
+        ),
         apiserver=Program(
             "kube-apiserver",
             [*_apiserver_command(folder, etcd_url, port, tls, tokens, key), *arguments],
@@ -204,13 +209,14 @@ def _make(folder: Path, ports: list[int], arguments: tuple[str, ...]) -> Control
     return plane
 
 
-def _etcd_command(folder: Path, url: str, peer_url: str) -> list[str]:
+def _etcd_command(folder: Path, url: str, peer_url: str, *, durable: bool) -> list[str]:
     return [
         *(str(BINARIES / "etcd"), "--name", "plane", "--data-dir", str(folder / "etcd")),
         *("--listen-client-urls", url, "--advertise-client-urls", url),
         *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
+        *("--initial-cluster", f"plane={peer_url}", "--log-level", "error"),
         # The page cache outlives the process, and no test pulls the machine's plug.
-        *("--initial-cluster", f"plane={peer_url}", "--unsafe-no-fsync", "--log-level", "error"),
+        *(() if durable else ("--unsafe-no-fsync",)),
     ]
 
 

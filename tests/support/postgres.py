@@ -33,6 +33,8 @@ class PostgresServer:
     binaries: Path
     data: Path
     port: int
+    durable: bool = False
+    """Whether a commit is on the disk when it is told, as in production; tests pull no plug and do without."""
     process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
@@ -47,7 +49,8 @@ class PostgresServer:
                     *_as_postgres(),
                     str(self.binaries / "postgres"),
                     *("-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
-                    *("-c", "fsync=off", "-c", "log_min_messages=warning", "-c", "max_connections=100"),
+                    *("-c", f"fsync={'on' if self.durable else 'off'}"),
+                    *("-c", "log_min_messages=warning", "-c", "max_connections=100"),
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -94,7 +97,7 @@ def _binaries() -> Path:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """A server of one's own, with nothing in it."""
     folder = Path(tempfile.mkdtemp(prefix="octo-postgres-"))
     binaries = _binaries()
@@ -111,7 +114,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         cwd=folder,
     )
     port = ReservedPort()
-    server = PostgresServer(binaries, data, port.number)
+    server = PostgresServer(binaries, data, port.number, durable)
     server.start()
     try:
         yield server
