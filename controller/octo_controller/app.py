@@ -28,6 +28,7 @@ from octo_controller.reconcile.model import Policy
 from octo_controller.reconcile.world import Key, Kind, World
 from octo_controller.settings import ControllerSettings
 from octo_controller.watch.door import Door
+from octo_controller.watch.streams import Streams
 from octo_core.db.session import Database
 from octo_core.domain.errors import OctoError
 from octo_core.domain.status import ConditionStatus, ConditionType, State
@@ -92,6 +93,7 @@ class Controller:
             on_exit=self._fail,
             selector=settings.share.selector(),
         )
+        self._streams = Streams(client, self.intake, namespace=settings.namespace, ended=self._part_ended)
         self._announcer = Announcer(client, namespace=settings.namespace, clock=_now)
         self._actor = Actor(
             client,
@@ -156,7 +158,7 @@ class Controller:
         if await self._leadership.try_lead():
             return
         await self.intake.first_sync()
-        self._door.open()
+        self._watch()
         self._ready = True
         await self._leadership.lead()
 
@@ -165,7 +167,7 @@ class Controller:
         self.projector.accepting = True
         self.world.since = _now()
         swept = await self.intake.first_sync()
-        self._door.open()
+        self._watch()
         self._leading = self._ready = True
         self.queue.start(self._visit, workers=self._settings.reconcile_workers)
         syncing = self.intake.keep_synced(self._settings.resync_interval_seconds, swept=swept)
@@ -177,6 +179,11 @@ class Controller:
         ]
         for task in work:
             task.add_done_callback(self._part_ended)
+
+    def _watch(self) -> None:
+        """Hear of changes from here on, if that has not begun."""
+        self._door.open()
+        self._streams.open()
 
     async def _visit(self, key: Key) -> float | None:
         kind, name = key
@@ -202,6 +209,7 @@ class Controller:
         """Stop intake, end the work under way, write what the mirror holds."""
         logger.info("stopping")
         await self._door.close()
+        await self._streams.close()
         if not await self.queue.close(timeout=self._settings.drain_seconds):
             logger.warning("work was cut off; it is taken up at the next start")
         for task in work:

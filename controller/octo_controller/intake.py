@@ -52,6 +52,8 @@ class Intake:
         self._heard_at = 0.0
         self._followers = {kind: Follower(_monotonic) for kind in _RESOURCES}
         self._resyncs = {kind: self._resync_of(kind) for kind in _RESOURCES}
+        self.versions: dict[Kind, int] = {}
+        """At which resourceVersion each kind was listed last."""
         self.synced = False
         """Whether everything has been listed once."""
 
@@ -107,7 +109,7 @@ class Intake:
         self._metrics.resyncs.labels("ok").inc()
         self._heard_at = _monotonic()
         for kind, listing in listings.items():
-            self._followers[kind].settle(max((version_of(raw) for raw in listing.items), default=-1))
+            self._settle(kind, listing)
         jobs = [raw for raw in listings[Kind.JOB].items if self._placement.placed(raw)]
         for raw in jobs:
             self._projector.offer(raw)
@@ -120,6 +122,20 @@ class Intake:
             self._projector.gone(uid)
         self.synced = True
         return rows is not None
+
+    async def relist(self, kind: Kind) -> int:
+        """List one kind, whose watch missed something; the list's version. Raises what the API server answers."""
+        listing = await self._resyncs[kind].run()
+        self._heard_at = _monotonic()
+        self._settle(kind, listing)
+        return listing.version
+
+    def watched(self, kind: Kind) -> tuple[Resource, str]:
+        """Where a kind is, and the label selector of what is taken in of it."""
+        resource, selector = _RESOURCES[kind]
+        if kind is not Kind.PROVIDER:
+            selector = ",".join(filter(None, (selector, self._placement.share.selector())))
+        return resource, selector
 
     async def keep_synced(self, interval: float, *, swept: bool) -> None:
         """List again every ``interval`` seconds, sooner if a watch is behind, until cancelled."""
@@ -141,10 +157,8 @@ class Intake:
                 await asyncio.sleep(min(interval, SWEEP_RETRY_SECONDS))
 
     def _resync_of(self, kind: Kind) -> Resync[Any]:
-        resource, selector = _RESOURCES[kind]
+        resource, selector = self.watched(kind)
         share = self._placement.share
-        if kind is not Kind.PROVIDER:
-            selector = ",".join(filter(None, (selector, share.selector())))
         caches: dict[Kind, Cache[Any]] = {
             Kind.PROVIDER: self._world.providers,
             Kind.CHILD: self._world.children,
@@ -160,6 +174,10 @@ class Intake:
                 else self._world.gone(kind, name, uid)
             ),
         )
+
+    def _settle(self, kind: Kind, listing: Listing) -> None:
+        self.versions[kind] = listing.version
+        self._followers[kind].settle(max((version_of(raw) for raw in listing.items), default=-1))
 
     def _listed(self, kind: Kind, raw: Raw) -> None:
         if kind is Kind.JOB and not self._placement.takes(raw, gone=False):

@@ -24,7 +24,7 @@ JOIN_SECONDS = 15.0
 
 
 class Door:
-    """The watches of one namespace. ``sink`` is called in the loop that started the door."""
+    """kopf's watches of one namespace. ``sink`` is called in the loop that started the door."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Door:
         on_exit: Callable[[], None],
         selector: str = "",
     ) -> None:
-        """``selector`` is of the labels of OctoJobs and their Jobs."""
+        """``selector`` is of the labels of OctoJobs."""
         self._selector = selector
         self._sink = sink
         self._namespace = namespace

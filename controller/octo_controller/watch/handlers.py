@@ -1,4 +1,4 @@
-"""The three handlers: what kopf sees goes to the sink, and nothing comes back."""
+"""The two handlers: what kopf sees goes to the sink, and nothing comes back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import kopf
 
-from octo_controller.watch.tuning import JOBS
 from octo_core.domain.names import GROUP, VERSION
 
 Raw = dict[str, Any]
@@ -19,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def register(registry: kopf.OperatorRegistry, sink: Sink) -> None:
-    """Put the handlers on ``registry``: OctoJobs, OctoProviders, and the Jobs that carry Octo's label."""
+    """Put the handlers on ``registry``: OctoJobs and OctoProviders."""
 
     def forward(kind: str, event: Any) -> None:
         try:
@@ -34,7 +33,3 @@ def register(registry: kopf.OperatorRegistry, sink: Sink) -> None:
     @kopf.on.event(GROUP, VERSION, "octoproviders", registry=registry)
     async def on_octoprovider(event: Any, **_: Any) -> None:
         forward("OctoProvider", event)
-
-    @kopf.on.event(*JOBS, registry=registry)
-    async def on_job(event: Any, **_: Any) -> None:
-        forward("Job", event)

@@ -8,9 +8,8 @@ from typing import Any
 
 import kopf
 
-from octo_core.domain.names import GROUP, LABEL_JOB_UID, VERSION
+from octo_core.domain.names import GROUP, VERSION
 
-JOBS = ("batch", "v1", "jobs")
 OCTOJOBS = (GROUP, VERSION, "octojobs")
 
 
@@ -62,7 +61,7 @@ class EndlessBackoffs(Iterable[float]):
 
 def tuned(selector: str = "") -> kopf.OperatorSettings:
     """Settings by measurement; the reasons are in the design's notes on kopf. ``selector`` is of the labels of
-    OctoJobs and their Jobs; empty is all of them."""
+    OctoJobs; empty is all of them."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -83,7 +82,6 @@ def tuned(selector: str = "") -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     # A stream that breaks before its first bookmark would lose objects (kopf 1.45.2).
     settings.watching.initial_streaming = False
-    settings.watching.label_selectors[JOBS] = ",".join(filter(None, (LABEL_JOB_UID, selector)))
     if selector:
         settings.watching.label_selectors[OCTOJOBS] = selector
     settings.networking.request_timeout = 30.0

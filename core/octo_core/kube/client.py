@@ -16,11 +16,18 @@ from kubernetes.aio.client import ApiClient, Configuration
 from octo_core.domain.errors import ClusterUnavailableError
 from octo_core.domain.model import rfc3339
 from octo_core.kube.errors import error_of
+from octo_core.kube.lines import lines
 from octo_core.kube.resources import PODS, Resource
 
 Raw = dict[str, Any]
 PatchType = Literal["merge", "json", "apply"]
 Propagation = Literal["Foreground", "Background", "Orphan"]
+
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Asks for a watch in which objects come without spec and status."""
+WATCH_SECONDS = 600
+WATCH_SILENCE_SECONDS = 75.0
+"""The API server sends a bookmark a minute; without a byte for longer than that, a stream is dead."""
 
 _CONTENT_TYPES: dict[PatchType, str] = {
     "merge": "application/merge-patch+json",
@@ -117,6 +124,44 @@ class KubeClient:
             token = page["metadata"].get("continue", "")
             if not token:
                 return
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        since: int,
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[tuple[str, Raw]]:
+        """What changes after the resourceVersion ``since``: ADDED, MODIFIED, DELETED with the object, and BOOKMARK with
+        no more than its resourceVersion. Ends when the API server ends it, as it does every few minutes.
+
+        Raises GoneError if ``since`` is too old: list again."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": str(since),
+            "timeoutSeconds": str(WATCH_SECONDS),
+            "labelSelector": label_selector,
+        }
+        response = await self._answer(
+            "GET",
+            resource.path(namespace),
+            query=query,
+            accept=METADATA_ONLY if metadata_only else "application/json",
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SILENCE_SECONDS),
+        )
+        try:
+            async for line in lines(response.content.iter_any()):
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise error_of(int(event["object"].get("code", 500)), event["object"])
+                yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ClusterUnavailableError(f"the watch broke: {type(error).__name__}") from error
+        finally:
+            response.close()
 
     async def create(self, resource: Resource, namespace: str | None, body: Raw, *, dry_run: bool = False) -> Raw:
         """Create; raises AlreadyExistsError if the name is taken, InvalidError for an unknown field too."""
@@ -226,7 +271,22 @@ class KubeClient:
         body: Raw | list[Raw] | None = None,
         content_type: str = "application/json",
     ) -> bytes:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        response = await self._answer(method, path, query=query, body=body, content_type=content_type)
+        return await _payload(response)
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Raw | list[Raw] | None = None,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        """The answer before its body is read; raises the error that it stands for."""
+        headers = {"Accept": accept, "Content-Type": content_type}
         _, url, headers, _, _ = await self._api.param_serialize(
             method, path, header_params=headers, auth_settings=["BearerToken"]
         )
@@ -236,13 +296,24 @@ class KubeClient:
         if method != "GET":
             self._fence()
         try:
-            response = await self._api.call_api(method, url, headers, body, _request_timeout=self._timeout)
-            payload: bytes = await response.read()
+            answer = await self._api.call_api(method, url, headers, body, _request_timeout=timeout or self._timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterUnavailableError(f"the Kubernetes API did not answer: {type(error).__name__}") from error
+            raise _unanswered(error) from error
+        response: aiohttp.ClientResponse = answer.response
         if response.status >= 400:
-            raise error_of(response.status, _parsed(payload))
-        return payload
+            raise error_of(response.status, _parsed(await _payload(response)))
+        return response
+
+
+async def _payload(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _unanswered(error) from error
+
+
+def _unanswered(error: Exception) -> ClusterUnavailableError:
+    return ClusterUnavailableError(f"the Kubernetes API did not answer: {type(error).__name__}")
 
 
 def _parsed(payload: bytes) -> Raw:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from octo_core.domain.errors import AlreadyExistsError, ClusterUnavailableError, ConflictError, NotFoundError, OctoError
 from octo_core.domain.model import rfc3339
+from octo_core.kube.errors import GoneError
 from octo_core.kube.resources import JOBS, Resource
 from tests.unit.octo_controller.builders import at
 from tests.unit.octo_controller.reconcile.merging import merged
@@ -26,6 +28,7 @@ class FakeApi:
         """The runs for which a Job was made, in that order."""
         self.refuse: dict[str, OctoError] = {}
         self.refuse_lists = False
+        self.gaps = 0
         self.logs: dict[str, str] = {}
 
     def put(self, resource: Resource, raw: Raw) -> Raw:
@@ -50,6 +53,14 @@ class FakeApi:
             key, value = selector.split("=")
             items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) == value]
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
+
+    async def watch(self, resource: Resource, namespace: str | None, **query: Any) -> AsyncIterator[tuple[str, Raw]]:
+        """Open, and silent for ever; at first, as often as ``gaps`` says, it begins too long ago."""
+        if self.gaps:
+            self.gaps -= 1
+            raise GoneError("too old")
+        await asyncio.Event().wait()
+        yield "", {}
 
     async def pod_log(self, namespace: str, name: str, **options: Any) -> str:
         if name not in self.logs:

@@ -18,7 +18,7 @@ from octo_controller.reconcile.world import Kind
 from octo_controller.settings import ControllerSettings
 from octo_core.db.session import Database
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import LEASES, OCTOJOBS
+from octo_core.kube.resources import JOBS, LEASES, OCTOJOBS
 from tests.unit.octo_controller.fake_api import FakeApi
 
 Raw = dict[str, Any]
@@ -172,6 +172,24 @@ async def test_a_watch_that_keeps_a_change_to_itself_fails_the_liveness_probe(
     assert "silent about a change" in (checks["watch"]() or "")
     controller.intake.event("OctoJob", raw, False)
     assert checks["watch"]() is None
+
+
+async def test_what_the_watch_of_jobs_missed_is_listed(controller: Controller, api: FakeApi) -> None:
+    def job(name: str) -> Raw:
+        owner = {"kind": "OctoJob", "name": "a", "uid": "uid-a", "controller": True}
+        meta = {"name": name, "uid": f"uid-{name}", "creationTimestamp": "2026-01-02T03:04:05Z"}
+        return {"metadata": {**meta, "ownerReferences": [owner]}}
+
+    api.put(JOBS, job("a-1"))
+    await controller.intake.sync()
+    del api.objects[("jobs", "a-1")]
+    api.put(JOBS, job("a-2"))
+    api.gaps = 2
+    controller._streams.open()
+    await until(lambda: [child.name for child in controller.world.children] == ["a-2"])
+    assert any(listed.startswith("jobs octo.dev/job-uid") for listed in api.lists)
+    await controller._streams.close()
+    assert not controller._stopped.is_set()
 
 
 async def test_it_is_ready_once_everything_is_listed(controller: Controller) -> None:

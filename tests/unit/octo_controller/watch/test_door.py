@@ -17,8 +17,7 @@ from aiohttp import web
 from octo_controller.watch.door import Door
 from octo_controller.watch.handlers import register
 from octo_controller.watch.login import read_kubeconfig
-from octo_controller.watch.tuning import JOBS, EndlessBackoffs, tuned
-from octo_core.domain.names import LABEL_JOB_UID
+from octo_controller.watch.tuning import EndlessBackoffs, tuned
 
 Raw = dict[str, Any]
 
@@ -34,7 +33,6 @@ def test_kopf_is_told_to_do_nothing_but_watch() -> None:
     assert settings.watching.chunk_size == 500
     assert settings.watching.inactivity_timeout == 70
     assert str(settings.watching.server_timeout) == "600", "the API server refuses 600.0"
-    assert settings.watching.label_selectors[JOBS] == LABEL_JOB_UID
     storage = settings.persistence.diffbase_storage
     body: Any = {"metadata": {}, "spec": {"a": 1}}
     assert storage.build(body=body) == {}
@@ -49,7 +47,7 @@ def test_an_api_server_that_is_away_does_not_end_the_watch() -> None:
 def test_only_event_handlers_are_registered() -> None:
     registry = kopf.OperatorRegistry()
     register(registry, lambda kind, raw, gone: None)
-    assert len(registry._watching.get_all_handlers()) == 3
+    assert len(registry._watching.get_all_handlers()) == 2
     assert not registry._changing.get_all_handlers()
     assert not registry._spawning.get_all_handlers()
     assert not registry._indexing.get_all_handlers()
@@ -84,7 +82,7 @@ def test_a_kubeconfig_is_read_with_its_files_beside_it(tmp_path: Path) -> None:
 
 
 class ApiServer:
-    """Serves discovery, lists and watches of the three kinds, and remembers what was asked."""
+    """Serves discovery, lists and watches of kopf's kinds, and remembers what was asked."""
 
     def __init__(self, *, refuse: bool = False) -> None:
         self.asked: list[str] = []
@@ -160,7 +158,7 @@ async def test_lists_and_deletes_reach_the_sink_in_its_own_loop(tmp_path: Path) 
     def sink(kind: str, raw: Raw, gone: bool) -> None:
         assert asyncio.get_running_loop() is home
         seen.append((kind, raw["metadata"]["resourceVersion"], gone))
-        if len(seen) >= 6:
+        if len(seen) >= 4:
             enough.set()
 
     door = Door(sink, namespace="octo", kubeconfig=kubeconfig, on_exit=lambda: pytest.fail("kopf ended"))
@@ -172,16 +170,10 @@ async def test_lists_and_deletes_reach_the_sink_in_its_own_loop(tmp_path: Path) 
         await door.close()
         await runner.cleanup()
     assert sorted(seen) == sorted(
-        (kind, version, gone)
-        for kind in ("OctoJob", "OctoProvider", "Job")
-        for version, gone in (("5", False), ("9", True))
+        (kind, version, gone) for kind in ("OctoJob", "OctoProvider") for version, gone in (("5", False), ("9", True))
     )
     assert server.methods == {"GET"}, "kopf writes nothing"
-    jobs = [query for query in server.asked if "/jobs?" in query]
-    assert jobs
-    assert all(
-        "labelSelector=octo.dev%2Fjob-uid" in query or "labelSelector=octo.dev/job-uid" in query for query in jobs
-    )
+    assert not any("/jobs?" in query for query in server.asked), "the Jobs have a watch of their own"
     assert not any("/pods" in query for query in server.asked)
 
 

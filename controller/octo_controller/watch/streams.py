@@ -1,0 +1,64 @@
+"""The watches that are Octo's own: of what comes so often that kopf's share of each event would be most of its cost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from octo_controller.engine.watcher import Raw, Watcher
+from octo_controller.intake import Intake
+from octo_controller.reconcile.world import Kind
+from octo_core.domain.errors import OctoError
+from octo_core.kube.client import KubeClient
+from octo_core.kube.errors import GoneError
+
+logger = logging.getLogger(__name__)
+
+
+class Streams:
+    """Watches one namespace's Jobs, from the last list on. ``ended`` is called with a watch that is over, which is only
+    by a fault of it or by ``close``."""
+
+    def __init__(
+        self, client: KubeClient, intake: Intake, *, namespace: str, ended: Callable[[asyncio.Task[None]], None]
+    ) -> None:
+        self._client = client
+        self._intake = intake
+        self._namespace = namespace
+        self._ended = ended
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        """Start to watch, unless it does. The first list must have been made."""
+        if self._tasks:
+            return
+        task = asyncio.create_task(
+            self._watcher(Kind.CHILD).run(self._intake.versions[Kind.CHILD]), name="watch of Jobs"
+        )
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    async def close(self) -> None:
+        """Stop to watch; returns when no more events come."""
+        for task in self._tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _watcher(self, kind: Kind) -> Watcher:
+        resource, selector = self._intake.watched(kind)
+
+        def sink(raw: Raw, gone: bool) -> None:
+            try:
+                self._intake.event(kind, raw, gone)
+            except Exception:
+                logger.exception("an event of %s was not taken in", kind)
+
+        return Watcher(
+            lambda since: self._client.watch(resource, self._namespace, since=since, label_selector=selector),
+            sink,
+            relist=lambda: self._intake.relist(kind),
+            gaps=(GoneError,),
+            passing=(OctoError,),
+        )
