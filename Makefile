@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PARTS := core api controller worker client
+PARTS := core api controller worker client cli
 # No browser of caches, no colours in logs: pytest decides by itself.
 PYTEST := $(BIN)/pytest
 
@@ -78,7 +78,7 @@ test-events: env tools ## The long form of the test in which clients of streams 
 lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core api controller worker client deploy tests
+	@$(BIN)/mypy $(PARTS) deploy tests
 	@$(BIN)/lint-imports --no-cache
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck -x
 	@deploy/tools.sh helm
@@ -110,10 +110,11 @@ clean: ## Remove everything that was made here, the cluster first
 # ---- made from other files -----------------------------------------------------------------------
 
 .PHONY: crds
-crds: env ## Write crds/, the chart's copy and the reference pages from the models and the command line
+crds: env ## Write crds/, the chart's copy and the reference pages from the models and the command lines
 	@$(BIN)/python -m octo_core.crd.definitions crds
 	@$(BIN)/python -m octo_core.crd.reference docs/reference/custom-resources.md
 	@$(BIN)/python -m octo_worker.cli.reference docs/reference/worker-cli.md
+	@$(BIN)/python -m octo_cli.reference docs/reference/cli.md
 	@$(BIN)/python -m octo_core.metrics_reference docs/reference/metrics.md $(METRICS)
 	@cp crds/*.yaml charts/octo/crds/
 METRICS := Controller=octo_controller.metrics:declared API=octo_api.metrics:Metrics

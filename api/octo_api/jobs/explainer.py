@@ -8,7 +8,6 @@ from datetime import datetime
 
 from octo_api.auth.caller import Caller
 from octo_api.errors import acting_on_cluster
-from octo_api.jobs.explain import ClusterView, Explanation, explain
 from octo_api.jobs.visible import visible
 from octo_core.crd.resources import Raw
 from octo_core.db import job_reads
@@ -16,6 +15,7 @@ from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
 from octo_core.domain import names
 from octo_core.domain.errors import NotFoundError, OctoError
+from octo_core.domain.explain import ClusterView, Explanation, explain
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import EVENTS, OCTOJOBS, PODS, Resource
 

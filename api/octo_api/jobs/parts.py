@@ -10,12 +10,12 @@ from fastapi.responses import StreamingResponse
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ServicesDep
 from octo_api.jobs.documents import json_response
-from octo_api.jobs.explain import Explanation
 from octo_api.jobs.file_manifest import COMPLETE_HEADER, MEDIA_TYPE
 from octo_api.jobs.listing import FileQuery
 from octo_api.jobs.schemas import AttemptList, FilePage
 from octo_api.paging import JobIdPath
 from octo_api.routing.base import BaseRouter
+from octo_core.domain.explain import Explanation
 
 
 class JobPartsRouter(BaseRouter):

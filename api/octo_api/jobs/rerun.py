@@ -9,14 +9,13 @@ from octo_api.jobs.manifest import Order, fingerprint
 from octo_api.jobs.schemas import RerunMode
 from octo_core.db.job_reads import JobRecord
 from octo_core.domain import names
+from octo_core.domain.rerun import repeated_spec
 from octo_core.domain.selection import SelectionPolicy
 from octo_core.domain.status import State
 
 MAX_FILES = 200
 """As many paths as ``selection.files`` takes."""
 
-_OF_THE_FIRST = ("cancel", "idempotency", "requestedBy", "rerunOf", "scheduleRef", "startAfter", "suspend")
-"""Parts of a spec that speak of that very run, not of what it does."""
 _SET_BY_OCTO = (names.LABEL_MANAGED_BY, names.LABEL_PROVIDER)
 
 
@@ -28,8 +27,7 @@ def rerun_of(record: JobRecord, mode: RerunMode, failed: Sequence[str]) -> Order
     """
     if not State(record.state).terminal:
         raise InvalidStateError(f"the job has not ended: {record.state}; rerun it when it has")
-    spec = {key: value for key, value in record.spec.items() if key not in _OF_THE_FIRST}
-    spec["rerunOf"] = {"name": record.name, "uid": record.uid}
+    spec = repeated_spec(record.spec, name=record.name, uid=record.uid)
     if mode is RerunMode.FAILED_FILES:
         spec["selection"] = _only(record, failed)
     labels = {key: value for key, value in record.labels.items() if key not in _SET_BY_OCTO}

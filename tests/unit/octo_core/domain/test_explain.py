@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from octo_api.jobs.explain import ClusterView, Explanation, explain
+from octo_core.domain.explain import ClusterView, Explanation, explain
 from octo_core.domain.names import LABEL_ATTEMPT
 from octo_core.domain.status import State
 from tests.unit.octo_api.jobs.test_rerun import ENDED, NOW

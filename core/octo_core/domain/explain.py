@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field
 
-from octo_core.crd.resources import Raw, parse_time
-from octo_core.db.job_reads import JobRecord
 from octo_core.domain import names
 from octo_core.domain.model import Model, Time
 from octo_core.domain.status import Condition, ConditionStatus, ConditionType, Failure, OctoJobStatus, State
 
+Raw = dict[str, Any]
 MAX_EVENTS = 20
 _UNSEEN_AFTER_SECONDS = 60
+
+
+class KnownRun(Protocol):
+    """What must be known of a run to explain it: a row of the mirror has it, and so has an OctoJob."""
+
+    @property
+    def uid(self) -> str:
+        """Of the OctoJob."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """One of ``State``."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Of its condition Succeeded."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """The OctoProvider's name."""
+        ...
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Of the OctoJob."""
+        ...
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """Of the OctoJob."""
+        ...
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was asked for."""
+        ...
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it ended."""
+        ...
 
 
 class ClusterView(StrEnum):
@@ -79,7 +122,7 @@ class Explanation(Model):
 
 
 def explain(
-    record: JobRecord, cluster: ClusterView, pods: Sequence[Raw], events: Sequence[Raw], *, now: datetime
+    record: KnownRun, cluster: ClusterView, pods: Sequence[Raw], events: Sequence[Raw], *, now: datetime
 ) -> Explanation:
     """``record`` is the run as the cluster has it, or else as the mirror does; the rest is raw from the cluster."""
     status = OctoJobStatus.model_validate(record.status, extra="ignore")
@@ -104,7 +147,7 @@ def explain(
 
 
 def _words(
-    record: JobRecord, status: OctoJobStatus, state: State, pods: Sequence[PodExplanation], now: datetime
+    record: KnownRun, status: OctoJobStatus, state: State, pods: Sequence[PodExplanation], now: datetime
 ) -> tuple[str, list[str]]:
     about = status.condition(ConditionType.SUCCEEDED)
     said = (about.message or about.reason) if about else ""
@@ -141,7 +184,7 @@ def _words(
     return _sentence(said or "completed"), []
 
 
-def _pending(record: JobRecord, status: OctoJobStatus, said: str, now: datetime) -> tuple[str, list[str]]:
+def _pending(record: KnownRun, status: OctoJobStatus, said: str, now: datetime) -> tuple[str, list[str]]:
     accepted = status.condition(ConditionType.ACCEPTED)
     if accepted is None:
         waited = (now - record.created_at).total_seconds()
@@ -183,7 +226,7 @@ def _sentence(text: str) -> str:
     return f"{clean[:1].upper()}{clean[1:]}."
 
 
-def _since(record: JobRecord, status: OctoJobStatus, state: State) -> datetime:
+def _since(record: KnownRun, status: OctoJobStatus, state: State) -> datetime:
     """The latest turn of the conditions that make the state; else when the run ended or was made."""
     if state.terminal and record.finished_at is not None:
         return record.finished_at
@@ -198,7 +241,7 @@ def _since(record: JobRecord, status: OctoJobStatus, state: State) -> datetime:
     return condition.last_transition_time if condition else record.created_at
 
 
-def _queue(record: JobRecord, status: OctoJobStatus) -> QueueExplanation:
+def _queue(record: KnownRun, status: OctoJobStatus) -> QueueExplanation:
     concurrency = record.spec.get("concurrency") or {}
     return QueueExplanation(
         position=status.queue_position,
@@ -240,7 +283,7 @@ def _events(raws: Iterable[Raw]) -> tuple[ClusterEvent, ...]:
                 reason=raw.get("reason") or "",
                 message=raw.get("message") or "",
                 count=raw.get("count") or series.get("count") or 1,
-                last_seen_at=parse_time(last) if last else None,
+                last_seen_at=datetime.fromisoformat(last) if last else None,
             )
         )
     newest: Any = sorted(found, key=lambda event: (event.last_seen_at is not None, event.last_seen_at), reverse=True)

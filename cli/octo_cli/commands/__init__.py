@@ -1,0 +1,1 @@
+"""The commands. They know the interface of a backend, not which one it is."""
