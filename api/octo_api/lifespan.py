@@ -43,6 +43,8 @@ from octo_api.schedules.service import ScheduleService
 from octo_api.server.drain import Drain
 from octo_api.services import Services
 from octo_api.settings import ApiSettings
+from octo_api.summary import service as summary
+from octo_api.summary.service import SummaryService
 from octo_api.verifications.service import VerificationService
 from octo_api.webhooks import assembly as webhook_assembly
 from octo_api.webhooks.assembly import Webhooks
@@ -125,6 +127,7 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         _start(stack, repeat("expiry of events", tailer.expire, every=_EXPIRE_SECONDS))
         _start(stack, repeat("signing keys", auth.key_ring.refresh, every=keyring.REFRESH.total_seconds()))
         _start(stack, repeat("pruning of the audit log", services.audit.prune, every=_PRUNE_SECONDS))
+        _start(stack, repeat("folding of days", services.summary.fold, every=summary.FOLD_SECONDS))
         _start(stack, webhooks.deliverer.run())
         _start(stack, repeat("forgetting of deliveries", webhooks.deliverer.forget, every=_EXPIRE_SECONDS))
         _start(stack, _put_first_key(settings, auth.known_keys, first_key))
@@ -185,6 +188,7 @@ def _services(
         stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
         webhooks=webhooks.service,
         job_lists=JobLists(database, cursors),
+        summary=SummaryService(database),
         job_changes=changes,
         many_jobs=ManyJobs(
             database, jobs, changes, namespace=settings.namespace, clock=clock, ttl=settings.idempotency_ttl

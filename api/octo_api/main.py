@@ -34,6 +34,7 @@ from octo_api.reports.router import ReportRouter
 from octo_api.schedules.router import ScheduleRouter
 from octo_api.server.drain import Drain
 from octo_api.settings import ApiSettings
+from octo_api.summary.router import SummaryRouter
 from octo_api.verifications.router import VerificationRouter
 from octo_api.webhooks.router import WebhookRouter
 
@@ -97,6 +98,7 @@ def create_app(
         JobRouter(),
         JobPartsRouter(),
         JobLogRouter(),
+        SummaryRouter(),
         EventRouter(),
         WebhookRouter(),
         ReportRouter(),

@@ -28,6 +28,7 @@ from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
 from octo_api.schedules.service import ScheduleService
+from octo_api.summary.service import SummaryService
 from octo_api.verifications.service import VerificationService
 from octo_api.webhooks.service import WebhookService
 from octo_core.db.session import Database
@@ -50,6 +51,7 @@ class Services:
     jobs: JobService
     events: EventService
     job_lists: JobLists
+    summary: SummaryService
     feed: Feed
     stream_limits: StreamLimits
     webhooks: WebhookService

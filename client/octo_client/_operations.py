@@ -177,6 +177,18 @@ class Operations(ABC):
             ),
         )
 
+    def auth_renew(
+        self,
+    ) -> models.Token:
+        """Exchange a token from login, before it expires, for another one, until its session ends."""
+        return self._call(
+            models.Token,
+            Request(
+                "POST",
+                "/v1/auth/renew",
+            ),
+        )
+
     def auth_verify(
         self,
     ) -> models.CallerIdentity:
@@ -813,6 +825,22 @@ class Operations(ABC):
             ),
         )
 
+    def jobs_summary(
+        self,
+        *,
+        namespace: str | None = None,
+        days: int | None = None,
+    ) -> models.Summary:
+        """Count runs by state, and what ended on each day by outcome, of all that the caller may see."""
+        return self._call(
+            models.Summary,
+            Request(
+                "GET",
+                "/v1/summary",
+                query={"namespace": namespace, "days": days},
+            ),
+        )
+
     def webhooks_list(
         self,
         *,
@@ -1115,6 +1143,18 @@ class AsyncOperations(ABC):
             Request(
                 "POST",
                 "/v1/auth/login",
+            ),
+        )
+
+    async def auth_renew(
+        self,
+    ) -> models.Token:
+        """Exchange a token from login, before it expires, for another one, until its session ends."""
+        return await self._call(
+            models.Token,
+            Request(
+                "POST",
+                "/v1/auth/renew",
             ),
         )
 
@@ -1751,6 +1791,22 @@ class AsyncOperations(ABC):
                 path_parameters={"name": name},
                 headers={"Idempotency-Key": idempotency_key},
                 body=body,
+            ),
+        )
+
+    async def jobs_summary(
+        self,
+        *,
+        namespace: str | None = None,
+        days: int | None = None,
+    ) -> models.Summary:
+        """Count runs by state, and what ended on each day by outcome, of all that the caller may see."""
+        return await self._call(
+            models.Summary,
+            Request(
+                "GET",
+                "/v1/summary",
+                query={"namespace": namespace, "days": days},
             ),
         )
 

@@ -13,7 +13,7 @@ import httpx
 
 from octo_client._operations import AsyncOperations, Operations
 from octo_client.errors import UnreachableError
-from octo_client.requests import Request, Retries, is_passing, read, with_key
+from octo_client.requests import Request, Retries, is_passing, read, spread, with_key
 from octo_client.streams import ServerEvent, ServerEvents
 
 T = TypeVar("T")
@@ -92,32 +92,41 @@ class Client(Operations):
             yield response
 
     def events(self, path: str, *, last_event_id: str | None = None, **query: Any) -> Iterator[ServerEvent]:
-        """Server-sent events of a path, such as ``/v1/jobs/<id>/events``: each once, also when the connection breaks,
-        until the server ends the stream. Raises as other methods do."""
+        """Server-sent events of a path, such as ``/v1/jobs/<id>/events``: each once, also when the connection breaks or
+        the server is replaced, until there is nothing more to come. Raises as other methods do."""
         seen = ServerEvents(last_event_id)
         failures = 0
         while True:
             request = Request("GET", path, query=query, headers=seen.headers())
+            response: httpx.Response | None = None
+            pause = self._retries.wait_before(2, None)
             try:
                 with self._http.stream(**request.arguments(), timeout=_STREAM_TIMEOUT) as response:
+                    if response.status_code == httpx.codes.NO_CONTENT:
+                        return
                     if not response.is_success:
                         response.read()
                         if not is_passing(response):
                             read(response, None)
+                        failures += 1
                     else:
-                        for line in response.iter_lines():
-                            event = seen.line(line)
-                            if event is not None:
-                                failures = 0
+                        for piece in response.iter_text():
+                            failures = 0
+                            for event in seen.feed(piece):
+                                pause = 0.0
                                 yield event
-                        return
+                        if not seen.resumable:
+                            return
             except httpx.TransportError as error:
-                if failures + 1 >= self._retries.tries:
+                failures += 1
+                if failures >= self._retries.tries:
                     raise UnreachableError(f"the stream of {path} broke: {error}") from error
-            failures += 1
             if failures >= self._retries.tries:
                 raise UnreachableError(f"the stream of {path} cannot be had at the moment")
-            time.sleep(self._retries.wait_before(failures + 1, None))
+            if failures:
+                time.sleep(self._retries.wait_before(failures + 1, response))
+            else:
+                time.sleep(max(pause, spread(seen.pause_seconds)))
 
 
 class AsyncClient(AsyncOperations):
@@ -177,3 +186,39 @@ class AsyncClient(AsyncOperations):
                 await response.aread()
                 read(response, None)
             yield response
+
+    async def events(self, path: str, *, last_event_id: str | None = None, **query: Any) -> AsyncIterator[ServerEvent]:
+        """As ``Client.events``, for ``async for``."""
+        seen = ServerEvents(last_event_id)
+        failures = 0
+        while True:
+            request = Request("GET", path, query=query, headers=seen.headers())
+            response: httpx.Response | None = None
+            pause = self._retries.wait_before(2, None)
+            try:
+                async with self._http.stream(**request.arguments(), timeout=_STREAM_TIMEOUT) as response:
+                    if response.status_code == httpx.codes.NO_CONTENT:
+                        return
+                    if not response.is_success:
+                        await response.aread()
+                        if not is_passing(response):
+                            read(response, None)
+                        failures += 1
+                    else:
+                        async for piece in response.aiter_text():
+                            failures = 0
+                            for event in seen.feed(piece):
+                                pause = 0.0
+                                yield event
+                        if not seen.resumable:
+                            return
+            except httpx.TransportError as error:
+                failures += 1
+                if failures >= self._retries.tries:
+                    raise UnreachableError(f"the stream of {path} broke: {error}") from error
+            if failures >= self._retries.tries:
+                raise UnreachableError(f"the stream of {path} cannot be had at the moment")
+            if failures:
+                await asyncio.sleep(self._retries.wait_before(failures + 1, response))
+            else:
+                await asyncio.sleep(max(pause, spread(seen.pause_seconds)))

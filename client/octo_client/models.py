@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -993,6 +994,19 @@ class State(StrEnum):
     CANCELLED = "Cancelled"
 
 
+class StateCount(BaseModel):
+    """
+    How many runs are in a state.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore",
+        populate_by_name=True,
+    )
+    runs: int
+    state: State
+
+
 class Token(BaseModel):
     """
     A token to send as ``Authorization: Bearer``.
@@ -1005,6 +1019,13 @@ class Token(BaseModel):
     access_token: Annotated[str, Field(alias="accessToken")]
     expires_at: Annotated[AwareDatetime, Field(alias="expiresAt")]
     expires_in: Annotated[int, Field(alias="expiresIn", description="Seconds.")]
+    session_ends_at: Annotated[
+        AwareDatetime,
+        Field(
+            alias="sessionEndsAt",
+            description="However often it is renewed, the token ends then.",
+        ),
+    ]
     token_type: Annotated[str | None, Field(alias="tokenType")] = None
 
 
@@ -1411,6 +1432,24 @@ class Condition(BaseModel):
     reason: str
     status: ConditionStatus
     type: str
+
+
+class DaySummary(BaseModel):
+    """
+    What the runs came to that ended so on that day.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore",
+        populate_by_name=True,
+    )
+    bytes_downloaded: Annotated[int, Field(alias="bytesDownloaded")]
+    bytes_uploaded: Annotated[int, Field(alias="bytesUploaded")]
+    day: Annotated[date, Field(description="In UTC; the day on which the runs ended.")]
+    files: Annotated[int, Field(description="Files done.")]
+    files_failed: Annotated[int, Field(alias="filesFailed")]
+    outcome: Annotated[State, Field(description="`Succeeded`, `Failed` or `Cancelled`.")]
+    runs: int
 
 
 class Delivery(BaseModel):
@@ -2125,6 +2164,28 @@ class Source(BaseModel):
         populate_by_name=True,
     )
     sftp: SftpSource
+
+
+class Summary(BaseModel):
+    """
+    How many runs there are now, live and archived, and what each of the last days came to.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore",
+        populate_by_name=True,
+    )
+    at: AwareDatetime
+    days: Annotated[
+        list[DaySummary],
+        Field(description="By day and outcome; those without a run are left out."),
+    ]
+    first_day: Annotated[date, Field(alias="firstDay")]
+    last_day: Annotated[date, Field(alias="lastDay", description="Today, in UTC.")]
+    states: Annotated[
+        list[StateCount],
+        Field(description="Every state, also those that no run is in."),
+    ]
 
 
 class Unpack(BaseModel):

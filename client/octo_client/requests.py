@@ -36,8 +36,12 @@ class Retries:
         asked = response.headers.get("Retry-After", "") if response is not None else ""
         if asked.isdigit():
             return float(asked)
-        longest: float = min(self.first_wait_seconds * 2.0 ** (attempt - 2), self.longest_wait_seconds)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients
+        return spread(min(self.first_wait_seconds * 2.0 ** (attempt - 2), self.longest_wait_seconds))
+
+
+def spread(longest: float) -> float:
+    """A wait of that many seconds at most, so that not all clients come back at once."""
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing is kept secret by it
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def assemble(
         rights=_rights(settings, kube, namespace, clock),
         failed=FailedLogins(per_minute=settings.failed_logins_per_minute, clock=clock),
         token_ttl=settings.token_ttl,
+        session=settings.session,
         clock=clock,
     )
     return Auth(

@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import Response
 
 from octo_api.auth.schemas import CallerIdentity, KeySet, Token
-from octo_api.auth.service import Presented
-from octo_api.deps import ApiKeyHeaderDep, CallerDep, ContextDep, ServicesDep
+from octo_api.auth.service import Issued, Presented
+from octo_api.context import RequestContext
+from octo_api.deps import ApiKeyHeaderDep, CallerDep, ContextDep, PresentedDep, ServicesDep
 from octo_api.routing.base import Access, BaseRouter
+from octo_api.services import Services
 
 
 class AuthRouter(BaseRouter):
@@ -20,16 +22,19 @@ class AuthRouter(BaseRouter):
 
     def register_routes(self) -> None:
         self.add("POST", "/login", self.login, access=Access.PUBLIC, action="auth.login", errors=(401,))
+        self.add("POST", "/renew", self.renew, access=Access.AUTHENTICATED, action="auth.renew")
         self.add("GET", "/verify", self.verify_token, access=Access.AUTHENTICATED, action="auth.verify")
         self.add("GET", "/jwks", self.jwks, access=Access.PUBLIC, action="auth.jwks")
 
     async def login(self, services: ServicesDep, context: ContextDep, api_key: ApiKeyHeaderDep) -> Token:
         """Exchange the API key in `X-API-Key` for a short-lived token with the same rights."""
-        token, claims = await services.auth.login(Presented(api_key, None, context.client))
-        context.actor = claims.subject
-        context.resource = claims.key_id
-        lifetime = claims.expires_at - services.clock()
-        return Token(access_token=token, expires_in=int(lifetime.total_seconds()), expires_at=claims.expires_at)
+        return _answer(services, context, await services.auth.login(Presented(api_key, None, context.client)))
+
+    async def renew(
+        self, services: ServicesDep, context: ContextDep, caller: CallerDep, credentials: PresentedDep
+    ) -> Token:
+        """Exchange a token from login, before it expires, for another one, until its session ends."""
+        return _answer(services, context, await services.auth.renew(credentials))
 
     async def verify_token(self, caller: CallerDep) -> CallerIdentity:
         """Say what the credential of this request stands for."""
@@ -46,3 +51,15 @@ class AuthRouter(BaseRouter):
         keys: list[dict[str, Any]] = (await services.key_ring.published())["keys"]
         response.headers["Cache-Control"] = "public, max-age=60"
         return KeySet.model_validate({"keys": keys})
+
+
+def _answer(services: Services, context: RequestContext, issued: Issued) -> Token:
+    claims = issued.claims
+    context.actor, context.resource = claims.subject, claims.key_id
+    lifetime = claims.expires_at - services.clock()
+    return Token(
+        access_token=issued.text,
+        expires_in=int(lifetime.total_seconds()),
+        expires_at=claims.expires_at,
+        session_ends_at=issued.session_ends_at,
+    )

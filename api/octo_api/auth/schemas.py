@@ -25,6 +25,7 @@ class Token(Model):
     token_type: str = "Bearer"  # noqa: S105 - a scheme
     expires_in: int = Field(description="Seconds.")
     expires_at: Time
+    session_ends_at: Time = Field(description="However often it is renewed, the token ends then.")
 
 
 class CallerIdentity(Model):

@@ -19,7 +19,7 @@ from octo_api.auth.service_accounts import ServiceAccounts
 from octo_api.auth.throttle import FailedLogins
 from octo_api.auth.tokens import TokenClaims
 from octo_core.db.api_keys import ApiKey
-from octo_core.domain.errors import InvalidError, UnauthenticatedError
+from octo_core.domain.errors import ForbiddenError, InvalidError, UnauthenticatedError
 
 _REFUSED = "The credential is missing, unknown, expired or revoked."
 
@@ -36,6 +36,18 @@ class Presented:
         return f"Presented(client={self.client!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token, what it says, and until when it can be renewed. ``repr`` shows no secret."""
+
+    text: str
+    claims: TokenClaims
+    session_ends_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Issued(claims={self.claims!r})"
+
+
 class AuthService:
     """API keys, the tokens made from them, ServiceAccounts and OIDC users. All refusals look alike to the caller."""
 
@@ -49,6 +61,7 @@ class AuthService:
         rights: Rights,
         failed: FailedLogins,
         token_ttl: timedelta,
+        session: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._keys = keys
@@ -58,6 +71,7 @@ class AuthService:
         self._rights = rights
         self._failed = failed
         self._token_ttl = token_ttl
+        self._session = session
         self._clock = clock
 
     async def authenticate(self, presented: Presented, *, scope: str | None) -> Caller:
@@ -78,19 +92,31 @@ class AuthService:
             # What exactly is wrong with it stays in the log.
             raise UnauthenticatedError(_REFUSED) from error
 
-    async def login(self, presented: Presented) -> tuple[str, TokenClaims]:
+    async def login(self, presented: Presented) -> Issued:
         """A short-lived token with the rights of the API key. Raises as ``authenticate`` does."""
         key = await self._check_key(presented.api_key, presented.client)
+        return await self._issue(key, logged_in_at=self._clock())
+
+    async def renew(self, presented: Presented) -> Issued:
+        """Another token for one from login that has not expired, with the rights that its API key has now.
+
+        It ends with the session at the latest, however often it is renewed. Raises ForbiddenError for any other
+        credential, and as ``authenticate`` does.
+        """
+        if presented.api_key is not None or presented.bearer is None:
+            raise ForbiddenError("only a token from login can be renewed")
+        if tokens.unverified_issuer(presented.bearer) != tokens.ISSUER:
+            raise ForbiddenError("only a token from login can be renewed")
+        claims, key = await self._read_token(presented.bearer)
+        return await self._issue(key, logged_in_at=claims.logged_in_at)
+
+    async def _issue(self, key: ApiKey, *, logged_in_at: datetime) -> Issued:
         now = self._clock()
+        session_ends = tokens.end_of_life(logged_in_at, self._session, at_most=key.expires_at)
+        ends = tokens.end_of_life(now, self._token_ttl, at_most=session_ends)
         signing = await self._ring.signing()
-        claims = TokenClaims(
-            key.subject,
-            key.id,
-            key.scopes,
-            key.namespaces,
-            tokens.end_of_life(now, self._token_ttl, at_most=key.expires_at),
-        )
-        return tokens.issue_token(signing.private, signing.id, claims, now=now), claims
+        claims = TokenClaims(key.subject, key.id, key.scopes, key.namespaces, ends, logged_in_at)
+        return Issued(tokens.issue_token(signing.private, signing.id, claims, now=now), claims, session_ends)
 
     async def covers(self, caller: Caller, scopes: Iterable[str], namespaces: Iterable[str]) -> bool:
         """Whether the caller has each of the scopes in each of the namespaces, and so may hand them on."""
@@ -127,12 +153,16 @@ class AuthService:
             return await self._caller_for(await self._oidc.identify(token), scope)
         return await self._caller_for(await self._service_accounts.identify(token), scope)
 
-    async def _check_token(self, token: str) -> Caller:
+    async def _read_token(self, token: str) -> tuple[TokenClaims, ApiKey]:
         public = await self._ring.verifying(tokens.key_id_of(token))
         claims = tokens.verify_token(public, token, now=self._clock())
         key = await self._keys.in_use(claims.key_id)
         if key is None:
             raise UnauthenticatedError("the token's API key is not in use any more")
+        return claims, key
+
+    async def _check_token(self, token: str) -> Caller:
+        claims, key = await self._read_token(token)
         return Caller(
             subject=claims.subject,
             key_id=claims.key_id,

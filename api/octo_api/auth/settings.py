@@ -36,6 +36,9 @@ class AuthSettings(KeySettings):
         min_length=32, description="Secret under which the keys that sign tokens are kept; also signs cursors."
     )
     token_ttl_seconds: int = Field(default=900, ge=60, le=86_400)
+    session_seconds: int = Field(
+        default=43_200, ge=60, le=30 * 86_400, description="How long a login lasts at most, renewed again and again."
+    )
     token_key_rotation_days: float = Field(default=30, ge=1, description="Age at which a signing key is replaced.")
     bootstrap_api_key: SecretStr | None = Field(
         default=None, description="A first API key with every right, made at start; octo_<12 of a-z2-7>_<43 base64url>."
@@ -81,6 +84,11 @@ class AuthSettings(KeySettings):
     def token_ttl(self) -> timedelta:
         """Life of a token from login."""
         return timedelta(seconds=self.token_ttl_seconds)
+
+    @property
+    def session(self) -> timedelta:
+        """How long after login its token can be renewed."""
+        return timedelta(seconds=self.session_seconds)
 
     @property
     def token_key_rotation(self) -> timedelta:

@@ -29,6 +29,8 @@ class TokenClaims:
     scopes: tuple[str, ...]
     namespaces: tuple[str, ...]
     expires_at: datetime
+    logged_in_at: datetime
+    """When the key was shown; renewing the token does not change it."""
 
 
 def issue_token(private_key: Ed25519PrivateKey, kid: str, claims: TokenClaims, *, now: datetime) -> str:
@@ -43,6 +45,7 @@ def issue_token(private_key: Ed25519PrivateKey, kid: str, claims: TokenClaims, *
             "namespaces": list(claims.namespaces),
             "iat": int(now.timestamp()),
             "exp": int(claims.expires_at.timestamp()),
+            "auth_time": int(claims.logged_in_at.timestamp()),
         },
         private_key,
         algorithm=ALGORITHM,
@@ -72,6 +75,8 @@ def verify_token(public_key: Ed25519PublicKey, token: str, *, now: datetime) -> 
             scopes=tuple(map(_string, payload["scopes"])),
             namespaces=tuple(map(_string, payload["namespaces"])),
             expires_at=expiry_of(payload),
+            # A token of the version before has none: it is as it came from login.
+            logged_in_at=_moment(payload.get("auth_time", payload["iat"])),
         )
     )
     if now >= claims.expires_at:
@@ -104,10 +109,7 @@ def unverified_issuer(token: str) -> str | None:
 
 def expiry_of(payload: dict[str, Any]) -> datetime:
     """The ``exp`` claim. Raises TypeError, ValueError, OverflowError or OSError for what is no time."""
-    exp = payload["exp"]
-    if isinstance(exp, bool) or not isinstance(exp, int | float):
-        raise TypeError("exp is no number")
-    return datetime.fromtimestamp(exp, tz=UTC)
+    return _moment(payload["exp"])
 
 
 def end_of_life(now: datetime, ttl: timedelta, *, at_most: datetime | None) -> datetime:
@@ -121,6 +123,12 @@ def _reading(read: Callable[[], _T]) -> _T:
         return read()
     except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError) as error:
         raise UnauthenticatedError("the token is not one that this server takes") from error
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("not a time")
+    return datetime.fromtimestamp(value, tz=UTC)
 
 
 def _string(value: object) -> str:

@@ -80,7 +80,7 @@ async def page(
     if wanted.labels or wanted.name_prefix:
         # What these find differs so much that a plan for any value suits none.
         await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    namespaces = await _namespaces(session) if wanted.namespaces is None else wanted.namespaces
+    namespaces = await known_namespaces(session) if wanted.namespaces is None else wanted.namespaces
     query = statement(wanted, namespaces, sort=sort, after=after, limit=limit, columns=columns)
     rows: Sequence[Any] = (await session.execute(query)).all()
     return rows
@@ -188,7 +188,7 @@ def _bounds(wanted: JobFilter, sort: JobSort) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def _namespaces(session: AsyncSession) -> list[str]:
+async def known_namespaces(session: AsyncSession) -> list[str]:
     """Every namespace that has runs, by one step along the index for each."""
     rows = await session.execute(
         text(

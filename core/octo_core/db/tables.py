@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -99,6 +99,27 @@ class JobRow(Base):
         Index(None, "namespace", "name", postgresql_ops={"name": "text_pattern_ops"}),
         Index(None, "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
+
+
+class JobDayRow(Base):
+    """A part of what the runs that ended on a day came to; the parts of a day and outcome are added up.
+
+    A trigger of ``jobs`` adds them, ``octo_core.db.days`` folds them.
+    """
+
+    __tablename__ = "job_days"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    namespace: Mapped[str]
+    day: Mapped[date] = mapped_column(comment="in UTC")
+    outcome: Mapped[str] = mapped_column(comment="a terminal state")
+    runs: Mapped[int] = mapped_column(BigInteger)
+    files: Mapped[int] = mapped_column(BigInteger)
+    files_failed: Mapped[int] = mapped_column(BigInteger)
+    bytes_downloaded: Mapped[int] = mapped_column(BigInteger)
+    bytes_uploaded: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (Index(None, "namespace", "day", "outcome"),)
 
 
 class EventRow(Base):

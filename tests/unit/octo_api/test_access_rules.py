@@ -8,7 +8,7 @@ from octo_api.auth.caller import Scope
 from octo_api.routing.base import SCOPE_EXTENSION
 from tests.unit.octo_api.test_routes import OPEN, OPERATIONS, WORKERS
 
-ANY_CALLER = {"GET /v1/auth/verify"}
+ANY_CALLER = {"GET /v1/auth/verify", "POST /v1/auth/renew"}
 
 NOUNS = {
     "jobs": {"jobs", "logs", "providers"},

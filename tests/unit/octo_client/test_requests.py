@@ -100,15 +100,31 @@ def test_events_go_on_where_they_were() -> None:
         return httpx.Response(200, text=text, headers={"Content-Type": "text/event-stream"})
 
     seen: list[httpx.Request] = []
+    over = httpx.Response(204)
     first = ': hello\nid: 1\nevent: a\ndata: {"x":\ndata: 1}\n\nid: 2\ndata: "half'
-    with client(stream(first), seen=seen) as octo:
-        assert list(octo.events("/v1/events")) == [ServerEvent("a", "1", {"x": 1})]
+    with client(stream(first), stream('id: 2\r\ndata: "a\u2028b"\r\n\r\n'), over, seen=seen) as octo:
+        found = list(octo.events("/v1/events"))
+    assert found == [ServerEvent("a", "1", {"x": 1}), ServerEvent("message", "2", "a\u2028b")]
+    assert [request.headers.get("Last-Event-ID") for request in seen] == [None, "1", "2"]
     seen.clear()
-    with client(passing(), httpx.ReadError("x"), stream("id: 9\ndata: 5\n\n"), seen=seen) as octo:
+    with client(passing(), httpx.ReadError("x"), stream("id: 9\ndata: 5\n\n"), over, seen=seen) as octo:
         assert list(octo.events("/v1/events", last_event_id="7")) == [ServerEvent("message", "9", 5)]
-    assert [request.headers["Last-Event-ID"] for request in seen] == ["7"] * 3
+    assert [request.headers["Last-Event-ID"] for request in seen] == ["7", "7", "7", "9"]
+    # Nothing could go on behind what has no ids.
+    with client(stream("data: 1\n\ndata: 2\n\n"), seen=seen) as octo:
+        assert [event.data for event in octo.events("/v1/jobs/a/checks")] == [1, 2]
     known = ServerEvents("7")
     assert known.headers()["Last-Event-ID"] == "7"
     for line in ("id: 8", "data: 1", ""):
         known.line(line)
     assert known.headers()["Last-Event-ID"] == "8"
+
+
+def test_a_server_that_goes_says_when_to_come_back() -> None:
+    known = ServerEvents()
+    assert list(known.feed("retry: 2000\n\n: heartbeat\nid: 4\n\n")) == []
+    assert (known.resumable, known.pause_seconds) == (True, 0.0)
+    assert list(known.feed("retry: 2000\n\n")) == []
+    assert known.pause_seconds == 2.0
+    known.headers()
+    assert known.pause_seconds == 0.0

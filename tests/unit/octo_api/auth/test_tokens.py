@@ -32,7 +32,7 @@ CLAIMS: dict[str, Any] = {
 
 
 def test_a_token_is_read_as_it_was_issued() -> None:
-    claims = TokenClaims("ops", "abc", ("jobs:read",), ("octo",), NOW + timedelta(minutes=15))
+    claims = TokenClaims("ops", "abc", ("jobs:read",), ("octo",), NOW + timedelta(minutes=15), NOW - timedelta(hours=1))
     token = issue_token(KEY, "kid-1", claims, now=NOW)
     assert key_id_of(token) == "kid-1"
     assert unverified_issuer(token) == "octo-api"
@@ -52,6 +52,8 @@ def test_a_token_is_read_as_it_was_issued() -> None:
         {"exp": None},
         {"exp": 10**18},
         {"exp": True},
+        {"auth_time": "now"},
+        {"iat": [], "auth_time": None},
         {"key": None},
         {"key": 7},
         {"scopes": 1},
