@@ -46,5 +46,5 @@ def configure_logging(level: str, *, service: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # They log every request or event at INFO.
-    for noisy in ("httpx", "httpcore", "kopf.objects", "asyncssh", "aiosqlite", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "urllib3", "kopf.objects", "asyncssh", "aiosqlite", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -324,7 +324,7 @@ def _versions() -> dict[str, str]:
     return {
         "octo": _first_line("git", "-C", worker or str(REPO), "describe", "--always", "--dirty"),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("asyncssh", "isal", "obstore")},
+        **{name: importlib.metadata.version(name) for name in ("asyncssh", "isal", "urllib3")},
         **{name: peers[name] for name in ("boto3", "paramiko", "python-gnupg")},
         "gpg": _first_line("gpg", "--version"),
         "openssh": _first_line("ssh", "-V"),

@@ -89,7 +89,7 @@ def test_both_ways_of_writing_mean_the_same_key(sink: S3Sink, bucket: Bucket, si
 
 
 @pytest.mark.parametrize("key", ["", "/in/a", "in/", "in//a", "in/./a", "in/../a", ".."])
-def test_a_key_that_clients_understand_in_two_ways_is_refused(sink: S3Sink, bucket: Bucket, key: str) -> None:
+def test_a_key_that_may_be_understood_in_two_ways_is_refused(sink: S3Sink, bucket: Bucket, key: str) -> None:
     with pytest.raises(Failed) as failed:
         sink.writer(key, {}, overwrite=True)
     assert failed.value.category is Category.CONFIG
@@ -249,11 +249,11 @@ def test_uploads_of_a_killed_process_are_aborted_and_no_others(sink: S3Sink, buc
 
 
 def test_open_uploads_are_listed_page_by_page(sink: S3Sink, bucket: Bucket) -> None:
-    wire, halt = sink._wire, Halt()
+    uploads, halt = sink._multipart, Halt()
     keys = [f"in/{number}" for number in range(5)] + ["in/0", AWKWARD]
-    made = sorted((key, wire.create(key, {}, halt)[0]) for key in keys)
-    wire.create("out/0", {}, halt)
-    assert sorted(wire.uploads("in/", halt, page=2)) == made
+    made = sorted((key, uploads.create(key, {}, halt)[0]) for key in keys)
+    uploads.create("out/0", {}, halt)
+    assert sorted(uploads.uploads("in/", halt, page=2)) == made
     assert sink.abort_stale_uploads(keys) == 7
     assert bucket.open_uploads() == ["out/0"]
 
@@ -330,7 +330,7 @@ def test_half_a_secret(bucket: Bucket, tmp_path: Path) -> None:
     assert failed.value.category is Category.CONFIG
 
 
-def test_server_side_encryption_is_asked_for_by_both_clients(bucket: Bucket, tmp_path: Path, proxy: FaultProxy) -> None:
+def test_server_side_encryption_is_asked_for(bucket: Bucket, tmp_path: Path, proxy: FaultProxy) -> None:
     start = "x-amz-server-side-encryption"
     # The server has no keys of its own and refuses; what counts is what was asked.
     proxy.rule(Status(501, "NotImplemented"), times=None)
@@ -386,7 +386,23 @@ def test_the_bucket_in_the_host_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert {seen.headers["host"] for seen in proxy.seen} == {f"{bucket.name}.s3.example.test"}
 
 
-def test_tls_is_verified_by_both_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_logged_in_to_and_passed_by_where_it_shall_be(
+    bucket: Bucket, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://user:p%40ss@127.0.0.1:{proxy.port}")
+    with open_sink(bucket, tmp_path) as sink:
+        assert store(sink, "in/small.csv", b"data")
+    assert {seen.headers["proxy-authorization"] for seen in proxy.seen} == {"Basic dXNlcjpwQHNz"}
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    before = proxy.count()
+    with open_sink(bucket, tmp_path) as sink:
+        assert not store(sink, "in/small.csv", b"data")
+    assert proxy.count() == before
+
+
+def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = make_tls(tmp_path)
     with serve_s3(tls=tls) as server:
         bucket = server.new_bucket()
@@ -412,7 +428,7 @@ def test_late_metadata_is_not_taken_from_the_object_before(sink: S3Sink, bucket:
         writer.write(LARGE[1:])
         assert writer.commit({})
     # As a store would have it that keeps tags, or a tag that came late.
-    sink._wire.tag("k", tags, Halt())
+    sink._objects.tag("k", tags, Halt())
     facts = sink.facts("k")
     assert facts is not None
     assert facts.metadata == {}

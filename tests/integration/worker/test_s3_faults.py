@@ -402,7 +402,7 @@ def test_closing_gives_up_on_a_store_that_hangs(
 def test_a_hanging_part_is_given_up(
     bucket: Bucket, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("octo_worker.sinks.multipart._IO_SECONDS", 1.0)
+    monkeypatch.setattr("octo_worker.sinks.wire._IO_SECONDS", 1.0)
     proxy.rule(Hang(), method="PUT", query="partNumber=1")
     proxy.rule(Hang(done=True), method="PUT", query="partNumber=2")
     with open_sink(bucket, tmp_path, proxy=proxy) as sink:

@@ -110,9 +110,7 @@ def token(pod: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return token
 
 
-def test_a_web_identity_is_exchanged_once_for_both_clients(
-    pod: pytest.MonkeyPatch, token: Path, bucket: Bucket, tmp_path: Path
-) -> None:
+def test_a_web_identity_is_exchanged_once(pod: pytest.MonkeyPatch, token: Path, bucket: Bucket, tmp_path: Path) -> None:
     with authority() as sts:
         pod.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         with open_sink(bucket, tmp_path, secrets=NO_SECRET) as sink:

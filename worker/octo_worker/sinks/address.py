@@ -1,4 +1,4 @@
-"""Where a bucket is reached. Pure; one answer for both S3 clients, so that they cannot differ."""
+"""Where a bucket is reached. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ class Address:
     """As in the Host header, with the bucket in it for virtual-host addressing."""
     base: str
     """Path of the bucket, without a slash at its end."""
-    endpoint: str
-    """What obstore takes for the same place: it appends the bucket to the path itself, but not to the host."""
 
     @property
     def origin(self) -> str:
@@ -53,7 +51,7 @@ def address_of(settings: S3Destination) -> Address:
         host, base = parts.netloc, f"{path}/{settings.bucket}"
     else:
         host, base = f"{settings.bucket}.{parts.netloc}", path
-    return Address(parts.scheme, host, base, f"{parts.scheme}://{host}{path}")
+    return Address(parts.scheme, host, base)
 
 
 def _aws(region: str) -> str:

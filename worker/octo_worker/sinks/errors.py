@@ -1,17 +1,12 @@
-"""What an S3 server, or the way to it, did wrong, from either client; and what that is called in a run's outcome."""
+"""What an S3 server, or the way to it, did wrong; and what that is called in a run's outcome."""
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree
-
-from obstore import exceptions as obstore_errors
 
 from octo_core.domain.failure import Category
 from octo_worker.failure import Failed, one_line
 
-OBSTORE_ERRORS = (obstore_errors.BaseError, OSError)
-"""What obstore raises; not all of its errors have its own base, `not found` is a FileNotFoundError."""
 REFUSALS = ("AccessDenied", "MethodNotAllowed", "NotImplemented", "NotSupported", "UnsupportedOperation")
 """Codes of a server, or of a policy, that does not do what was asked and would not if asked again."""
 _RETRYABLE_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -27,6 +22,7 @@ _RETRYABLE_CODES = frozenset(
         "ConditionalRequestConflict",
         "BadDigest",  # the body was damaged on its way: the same bytes may arrive whole
         "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
     }
 )
 _AUTH_CODES = frozenset(
@@ -40,8 +36,6 @@ _AUTH_CODES = frozenset(
     }
 )
 _CONFIG_CODES = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
 
 
 class S3Error(Exception):
@@ -82,26 +76,6 @@ def from_answer(status: int, body: bytes) -> S3Error:
     return S3Error(status, code, said)
 
 
-def from_obstore(error: Exception) -> S3Error:
-    """The same for an exception of obstore, which tells status and code in its text only."""
-    text = str(error)
-    status = _STATUS.search(text)
-    code = _CODE.search(text)
-    known: int | None = int(status[1]) if status else None
-    if isinstance(error, FileNotFoundError):
-        known = 404
-    elif isinstance(error, (obstore_errors.AlreadyExistsError, obstore_errors.PreconditionError)):
-        known = known or 412  # 409 where another writer of the key is at work
-    elif isinstance(error, (obstore_errors.PermissionDeniedError, obstore_errors.UnauthenticatedError)):
-        known = known or 403
-    elif isinstance(error, (obstore_errors.InvalidPathError, obstore_errors.NotSupportedError)):
-        known = 400
-    said = one_line(error)
-    if code is not None and code[1] not in said:
-        said = f"{said} ({code[1]})"
-    return S3Error(known, code[1] if code else "", said)
-
-
 def parsed(body: bytes) -> ElementTree.Element | None:
     """The root of an XML document, names without their namespace; None if it is none."""
     try:
@@ -119,3 +93,8 @@ def text_of(element: ElementTree.Element | None, name: str) -> str:
     if element is None:
         return ""
     return (element.findtext(name) or "").strip()
+
+
+def raw_text(element: ElementTree.Element, name: str) -> str:
+    """The same as it is: a key may begin or end with a space."""
+    return element.findtext(name) or ""

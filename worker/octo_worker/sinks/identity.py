@@ -1,6 +1,6 @@
 """Who writes to the store: fixed keys of the run's Secret, or the pod's own workload identity.
 
-Both S3 clients take their keys from one source, a callable that gives those of now. An identity that
+Keys come from one source, a callable that gives those of now. An identity that
 the pod has through a web identity token (IRSA, or any STS that ``AWS_ENDPOINT_URL_STS`` names) is
 exchanged here; every other kind (EKS Pod Identity, a container's or an instance's role, a profile)
 is found by the default chain of the AWS Common Runtime.
@@ -15,34 +15,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlencode, urlsplit
 
 from octo_core.domain.failure import Category
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
 from octo_worker.sinks.errors import S3Error, from_answer, parsed, text_of
+from octo_worker.sinks.http import ERRORS, Pool
+from octo_worker.sinks.keys import Keys, KeySource
 from octo_worker.sinks.retries import Halt, Patience
-from octo_worker.sinks.tls import trust
 
 _RENEW_BEFORE = timedelta(minutes=10)
 _RENEW_EVERY = timedelta(seconds=30)
 _CHAIN_SECONDS = 30.0
+_STS_SECONDS = 10.0
 _NONE = "destination.s3 has no credentialsSecretRef, and the pod's workload identity gives no credentials"
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Credentials of S3. Their values are in no text that this object gives of itself."""
-
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    expires_at: datetime | None = None
-
-
-KeySource = Callable[[], Keys]
-"""Gives keys that are valid now; raises ``Failed``. May be called by any thread."""
 
 
 def key_source(
@@ -119,12 +106,15 @@ class WebIdentity:
             "RoleSessionName": self.session,
             "WebIdentityToken": token,
         }
-        with httpx.Client(timeout=10, verify=trust(self.endpoint)) as client:
-            try:
-                body = self.patience.run(lambda: self._asked(client, form), self.halt)
-            except S3Error as error:
-                category = Category.SINK_UNAVAILABLE if error.retryable else Category.AUTH
-                raise Failed(category, f"asking STS for credentials: {error}") from None
+        place = urlsplit(self.endpoint)
+        pool = Pool(f"{place.scheme}://{place.netloc}")
+        try:
+            body = self.patience.run(lambda: self._asked(pool, form), self.halt)
+        except S3Error as error:
+            category = Category.SINK_UNAVAILABLE if error.retryable else Category.AUTH
+            raise Failed(category, f"asking STS for credentials: {error}") from None
+        finally:
+            pool.close()
         root = parsed(body)
         found = root.find(".//Credentials") if root is not None else None
         key, secret = text_of(found, "AccessKeyId"), text_of(found, "SecretAccessKey")
@@ -134,20 +124,22 @@ class WebIdentity:
         expires_at = datetime.fromisoformat(expiration.replace("Z", "+00:00")) if expiration else None
         return Keys(key, secret, text_of(found, "SessionToken") or None, expires_at)
 
-    def _asked(self, client: httpx.Client, form: dict[str, str]) -> bytes:
+    def _asked(self, pool: Pool, form: dict[str, str]) -> bytes:
+        place = urlsplit(self.endpoint)
+        headers = {"host": place.netloc, "content-type": "application/x-www-form-urlencoded"}
         try:
-            answer = client.post(self.endpoint, data=form)
-        except httpx.TransportError as error:
+            answer = pool.ask("POST", place.path or "/", headers, urlencode(form).encode(), seconds=_STS_SECONDS)
+        except ERRORS as error:
             # Its text may quote what was sent.
-            raise S3Error(None, "", f"{type(error).__name__} at {httpx.URL(self.endpoint).host}") from None
-        if answer.is_success:
-            return answer.content
-        root = parsed(answer.content)
+            raise S3Error(None, "", f"{type(error).__name__} at {place.hostname}") from None
+        if 200 <= answer.status < 300:
+            return answer.data
+        root = parsed(answer.data)
         told = root.find("Error") if root is not None else None
         if told is not None:
             code, message = text_of(told, "Code"), text_of(told, "Message").replace(form["WebIdentityToken"], "…")
-            raise S3Error(answer.status_code, code, f"the answer was {answer.status_code}: {code}: {message}")
-        raise from_answer(answer.status_code, answer.content)
+            raise S3Error(answer.status, code, f"the answer was {answer.status}: {code}: {message}")
+        raise from_answer(answer.status, answer.data)
 
 
 def _default_chain() -> Keys:

@@ -1,9 +1,9 @@
 """Writes objects to S3: whole or not at all, and never over another unless told to.
 
-Operations on whole objects go by obstore, which is cheap and releases the GIL. An object of up to one
-part is gathered in memory and put by one request with If-None-Match. A longer one goes by multipart
-upload, see ``upload``; S3 takes metadata at the start of such an upload, so what is known only at its
-end (its digests) is put beside it as object tags, and told by `S3Sink.facts` as if it were metadata.
+An object of up to one part is gathered in memory and put by one request with If-None-Match. A longer
+one goes by multipart upload, see ``upload``; S3 takes metadata at the start of such an upload, so what
+is known only at its end (its digests) is put beside it as object tags, and told by `S3Sink.facts` as
+if it were metadata.
 """
 
 from __future__ import annotations
@@ -15,31 +15,27 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from types import TracebackType
-from typing import Any
-
-import obstore
-from obstore.store import S3Store
 
 from octo_core.domain.failure import Category
 from octo_core.domain.provider import S3Destination
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
 from octo_worker.limits import MemoryBudget
-from octo_worker.sinks.address import Address, address_of
-from octo_worker.sinks.errors import OBSTORE_ERRORS, S3Error, from_obstore
-from octo_worker.sinks.identity import KeySource, key_source
-from octo_worker.sinks.multipart import Multipart, ObjectEntry
+from octo_worker.sinks.address import address_of
+from octo_worker.sinks.errors import S3Error
+from octo_worker.sinks.identity import key_source
+from octo_worker.sinks.multipart import Multipart
+from octo_worker.sinks.objects import ObjectEntry, Objects, encryption_headers
 from octo_worker.sinks.parts import part_size
 from octo_worker.sinks.retries import Halt, Patience
 from octo_worker.sinks.upload import Shared, Upload
+from octo_worker.sinks.wire import Wire
 
 WRITE_MARK = "octo-write"
 """Metadata of a multipart object, and a tag with its late metadata: which upload wrote it. Random, so that a
 completion whose answer was lost is told from another writer's, and tags from those of an object before."""
 _DIGEST = "sha256"
-_READ_BYTES = 1 << 20
 _THREADS = 16
 _ROOM_BYTES = 16 << 20
 _SMALL = 32 << 10
@@ -74,15 +70,20 @@ class S3Sink:
         self._stop = stop or threading.Event()
         self._patience = patience or Patience()
         self._halt = Halt(self._stop)
-        self._keys = key_source(secrets, settings.region, halt=self._halt)
-        address = address_of(settings)
-        self._store = _store(settings, address, self._keys, self._patience, tries=self._patience.tries)
-        # A create that is tried again may find what it wrote itself. So its tries are counted here.
-        self._once = _store(settings, address, self._keys, self._patience, tries=1)
-        self._wire = Multipart(settings, address, self._keys, self._patience)
+        keys = key_source(secrets, settings.region, halt=self._halt)
+        self._wire = Wire(settings, address_of(settings), keys)
+        encryption = encryption_headers(settings.server_side_encryption)
+        self._objects = Objects(self._wire, encryption, self._patience)
+        self._multipart = Multipart(self._wire, self._objects, encryption, self._patience)
         self._pool = ThreadPoolExecutor(_THREADS, "s3-part")
         self._shared = Shared(
-            self._wire, self._bucket, self._pool, MemoryBudget(_ROOM_BYTES), self._stop, self._written_by, self.delete
+            self._multipart,
+            self._bucket,
+            self._pool,
+            MemoryBudget(_ROOM_BYTES),
+            self._stop,
+            self._written_by,
+            self.delete,
         )
         self._refused: set[str] = set()
 
@@ -100,7 +101,7 @@ class S3Sink:
     def objects(self, prefix: str) -> Iterator[ObjectEntry]:
         """All objects below a prefix, which is made of whole path parts; a page at a time."""
         try:
-            yield from self._wire.objects(f"{prefix}/" if prefix else "", self._halt)
+            yield from self._objects.listed(f"{prefix}/" if prefix else "", self._halt)
         except S3Error as error:
             raise error.failed("listing the bucket", self._bucket) from None
 
@@ -119,12 +120,10 @@ class S3Sink:
 
     def read(self, key: str) -> Iterator[bytes]:
         """An object's content in pieces."""
-        self._keys()
         try:
-            for piece in obstore.get(self._store, key).stream(min_chunk_size=_READ_BYTES):
-                yield bytes(piece)
-        except OBSTORE_ERRORS as error:
-            raise self._translated(error, f"reading {key}") from error
+            yield from self._objects.read(key, self._halt)
+        except S3Error as error:
+            raise error.failed(f"reading {key}", self._bucket) from None
 
     def put(self, key: str, data: bytes, metadata: Mapping[str, str], *, overwrite: bool) -> bool:
         """Write a small object. False if the key was taken and stays as it is."""
@@ -139,8 +138,7 @@ class S3Sink:
     def delete(self, key: str) -> None:
         """Take an object away, if it is there."""
         try:
-            # obstore would do it by a request for many keys, which it does not try again.
-            self._wire.delete(key, self._halt)
+            self._objects.delete(key, self._halt)
         except S3Error as error:
             if error.status != 404 or error.code == "NoSuchBucket":
                 raise error.failed(f"deleting {key}", self._bucket) from None
@@ -153,7 +151,7 @@ class S3Sink:
         """
         aborted = 0
         try:
-            for upload in self._wire.uploads(prefix, self._halt):
+            for upload in self._multipart.uploads(prefix, self._halt):
                 if upload.key in keys and upload not in self._shared.known:
                     self._abort(upload.key, upload.upload_id)
                     aborted += 1
@@ -165,7 +163,7 @@ class S3Sink:
 
     def _abort(self, key: str, upload_id: str) -> None:
         try:
-            self._patience.run(lambda: self._wire.abort(key, upload_id), self._halt)
+            self._patience.run(lambda: self._multipart.abort(key, upload_id), self._halt)
         except S3Error as error:
             if error.code != "NoSuchUpload":
                 raise
@@ -173,35 +171,16 @@ class S3Sink:
     def _put(
         self, key: str, pieces: Sequence[bytes], size: int, metadata: Mapping[str, str], *, overwrite: bool
     ) -> bool:
-        self._keys()
-
-        def once() -> None:
-            try:
-                obstore.put(
-                    self._store if overwrite else self._once,
-                    key,
-                    b"".join(pieces),
-                    attributes=dict(metadata),
-                    use_multipart=False,
-                    mode="overwrite" if overwrite else "create",
-                )
-            except OBSTORE_ERRORS as error:
-                raise from_obstore(error) from error
-
         try:
-            if overwrite:
-                once()
-            else:
-                self._patience.run(once, self._halt)
+            self._objects.put(key, pieces, size, metadata, overwrite=overwrite, halt=self._halt)
         except S3Error as error:
-            taken = error.status == 412
             if not overwrite and error.unclear and self._is_ours(key, pieces, size, metadata):
                 return True
-            if taken:
+            if not overwrite and error.status == 412:
                 return False
             if self._stop.is_set():
-                raise Failed(Category.CANCELLED, "the run was told to stop") from error
-            raise error.failed(f"writing {key}", self._bucket) from error
+                raise Failed(Category.CANCELLED, "the run was told to stop") from None
+            raise error.failed(f"writing {key}", self._bucket) from None
         return True
 
     def _is_ours(self, key: str, pieces: Sequence[bytes], size: int, metadata: Mapping[str, str]) -> bool:
@@ -212,16 +191,13 @@ class S3Sink:
         return b"".join(self.read(key)) == b"".join(pieces)
 
     def _looked_up(self, key: str) -> tuple[int, dict[str, str]] | None:
-        self._keys()
         try:
-            result = obstore.get(self._store, key, options={"head": True})
-        except FileNotFoundError:
-            return None
-        except OBSTORE_ERRORS as error:
-            raise self._translated(error, f"looking up {key}") from error
-        # Attributes that S3 has a header of its own for are capitalized; metadata is lower-case.
-        metadata = {str(name): str(value) for name, value in result.attributes.items() if not str(name)[:1].isupper()}
-        return result.meta["size"], metadata
+            found = self._objects.head(key, self._halt)
+        except S3Error as error:
+            if error.status == 404:
+                return None
+            raise error.failed(f"looking up {key}", self._bucket) from None
+        return found.size, found.metadata
 
     def _written_by(self, key: str) -> str | None:
         found = self._looked_up(key)
@@ -231,7 +207,7 @@ class S3Sink:
         if "reading" in self._refused:
             return {}
         try:
-            return self._wire.tags(key, self._halt)
+            return self._objects.tags(key, self._halt)
         except S3Error as error:
             if not error.refused:
                 raise error.failed(f"reading the tags of {key}", self._bucket) from None
@@ -243,7 +219,7 @@ class S3Sink:
         if "writing" in self._refused:
             return
         try:
-            self._wire.tag(key, tags, self._halt)
+            self._objects.tag(key, tags, self._halt)
         except S3Error as error:
             if error.refused:
                 self._refuse("writing", error)
@@ -256,9 +232,6 @@ class S3Sink:
         if doing not in self._refused:
             log.warning("the store refuses %s object tags, it is not asked again: %s", doing, error)
         self._refused.add(doing)
-
-    def _translated(self, error: Exception, doing: str) -> Failed:
-        return from_obstore(error).failed(doing, self._bucket)
 
 
 class ObjectWriter:
@@ -373,50 +346,6 @@ class ObjectWriter:
 
 
 def _check_key(key: str) -> None:
-    # Both clients would make another key of it, or none.
+    # Clients, proxies and servers may make another key of it, or none.
     if any(part in ("", ".", "..") for part in key.split("/")):
         raise Failed(Category.CONFIG, f"{key!r} cannot be the key of an object")
-
-
-def _store(settings: S3Destination, address: Address, keys: KeySource, patience: Patience, *, tries: int) -> S3Store:
-    options: dict[str, Any] = {}
-    encryption = settings.server_side_encryption
-    if encryption is not None:
-        options["server_side_encryption"] = encryption.algorithm.value
-        if encryption.kms_key_id:
-            options["sse_kms_key_id"] = encryption.kms_key_id
-        if encryption.bucket_key_enabled:
-            options["sse_bucket_key_enabled"] = True
-
-    def credentials() -> Any:
-        now = keys()
-        return {
-            "access_key_id": now.access_key_id,
-            "secret_access_key": now.secret_access_key,
-            "token": now.session_token,
-            "expires_at": now.expires_at,
-        }
-
-    return S3Store(
-        settings.bucket,
-        endpoint=address.endpoint,
-        region=settings.region,
-        virtual_hosted_style_request=not settings.path_style,
-        credential_provider=credentials,
-        checksum_algorithm="SHA256",
-        client_options={
-            "allow_http": address.scheme == "http",
-            "connect_timeout": timedelta(seconds=5),
-            "timeout": timedelta(seconds=120),
-        },
-        retry_config={
-            "max_retries": tries - 1,
-            "retry_timeout": timedelta(seconds=patience.total_seconds),
-            "backoff": {
-                "init_backoff": timedelta(seconds=patience.first_seconds),
-                "max_backoff": timedelta(seconds=patience.longest_seconds),
-                "base": 2,
-            },
-        },
-        **options,
-    )
