@@ -134,6 +134,10 @@ client: api ## The same
 release-api: api ## Say that the API as it is now is released: what breaks it fails from here on
 	@cp api/openapi/openapi.json api/openapi/released.json
 
+.PHONY: values
+values: env ## Write the reference page of the chart's values from their comments
+	@$(BIN)/python -m deploy.chart.values_page charts/octo/values.yaml docs/reference/values.md
+
 .PHONY: lock
 lock: $(UV) ## Pin all dependencies anew, by hash
 	@printf 'uv\n' | $(UV) pip compile $(COMPILE) - -o requirements/bootstrap.lock

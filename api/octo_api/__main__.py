@@ -1,4 +1,4 @@
-"""``octo-api [serve | migrate | create-key | revoke-key]``."""
+"""``octo-api [serve | migrate | apply-crds | create-key | revoke-key]``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from octo_api.auth.caller import ANY
 from octo_api.auth.settings import KeySettings
-from octo_api.commands import check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
+from octo_api.commands import apply_crds, check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
 from octo_api.server.protocol import bounded
 from octo_api.server.server import Server
 from octo_api.settings import ApiSettings
 from octo_core.domain.errors import OctoError
-from octo_core.settings import DatabaseSettings
+from octo_core.settings import ClusterSettings, DatabaseSettings
 from octo_core.telemetry import configure_logging
 
 
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "migrate":
             _migrate(arguments)
+        elif arguments.command == "apply-crds":
+            _apply_crds()
         elif arguments.command == "create-key":
             _create_key(arguments)
         elif arguments.command == "revoke-key":
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve the API (the default)")
     migrate = commands.add_parser("migrate", help="bring the database schema to the newest version")
     migrate.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for Postgres to come up (60)")
+    commands.add_parser("apply-crds", help="bring the cluster's custom resource definitions to this version")
     key = commands.add_parser("create-key", help="make an API key and print it, once")
     key.add_argument("--subject", required=True, help="who the key speaks for")
     key.add_argument("--scope", action="append", required=True, help="what it may do; may be repeated; * for all")
@@ -104,6 +107,13 @@ def _migrate(arguments: argparse.Namespace) -> None:
     configure_logging(settings.log_level, service="octo-api")
     version = asyncio.run(upgrade_schema(settings, wait_seconds=arguments.wait))
     sys.stdout.write(f"schema at version {version}\n")
+
+
+def _apply_crds() -> None:
+    settings = ClusterSettings()
+    configure_logging(settings.log_level, service="octo-api")
+    for name in asyncio.run(apply_crds(settings.kubeconfig)):
+        sys.stdout.write(f"{name} applied\n")
 
 
 def _create_key(arguments: argparse.Namespace) -> None:

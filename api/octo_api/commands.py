@@ -1,4 +1,4 @@
-"""The commands beside ``serve``: they need Postgres, and no cluster."""
+"""The commands beside ``serve``: each needs Postgres, or the cluster, and not both."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from time import monotonic
 from octo_api.auth.caller import ANY, Scope
 from octo_api.auth.credentials import PlainKey, hash_secret, new_key
 from octo_api.auth.settings import KeySettings
+from octo_core.crd.definitions import octojobs, octoproviders
 from octo_core.db import api_keys, migrate
 from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError, InvalidError, NotFoundError
+from octo_core.kube.client import KubeClient
+from octo_core.kube.resources import CRDS
 from octo_core.settings import DatabaseSettings
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])")
@@ -66,6 +69,20 @@ async def upgrade_schema(settings: DatabaseSettings, *, wait_seconds: float) -> 
         await database.close()
     await migrate.upgrade(settings)
     return migrate.head()
+
+
+async def apply_crds(kubeconfig: str | None) -> list[str]:
+    """Make the custom resource definitions what this version says, whoever wrote them before; returns their names.
+
+    Needs the right to patch them alone where they are there already, as Helm's crds/ makes them.
+    """
+    names: list[str] = []
+    async with await KubeClient.connect(kubeconfig) as client:
+        for definition in (octojobs(), octoproviders()):
+            name = definition["metadata"]["name"]
+            await client.patch(CRDS, None, name, definition, kind="apply", field_manager="octo")
+            names.append(name)
+    return names
 
 
 async def create_key(

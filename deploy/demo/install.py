@@ -12,8 +12,6 @@ from deploy.demo.shell import REPO, DemoError, apply, run, say, succeeds
 def install_octo(tag: str) -> None:
     """Install the chart, or bring it to this version."""
     apply(namespace(OCTO))
-    # Helm makes CRDs at the first install and leaves them alone from then on.
-    run("kubectl", "apply", "--server-side", "--force-conflicts", f"--filename={REPO / 'crds'}")
     run(REPO / "deploy" / "cluster.sh", "volumes")
     if run("helm", "list", "--namespace", OCTO, "--pending", "--short").strip():
         say("an install was interrupted, beginning it again")

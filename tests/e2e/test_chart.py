@@ -16,7 +16,17 @@ CHART = str(ROOT / "charts" / "octo")
 
 @pytest.mark.parametrize(
     "values",
-    [("postgres.embedded.enabled=true",), ("database.url=postgresql://octo:x@db.example.com/octo", "api.replicas=2")],
+    [
+        ("postgres.embedded.enabled=true",),
+        (
+            "database.url=postgresql://octo:x@db.example.com/octo",
+            "api.autoscaling.enabled=true",
+            "api.ingress.enabled=true",
+            "api.ingress.host=octo.example.com",
+            "controller.shards=2",
+            "controller.antiAffinity=Hard",
+        ),
+    ],
 )
 def test_the_api_server_accepts_what_the_chart_renders(cluster: None, values: tuple[str, ...]) -> None:
     kubectl = Kubectl(f"octo-dry-run-{secrets.token_hex(3)}")
@@ -44,6 +54,7 @@ def test_uninstall_leaves_only_the_crds(cluster: None) -> None:
             *("--set-string", f"image.tag={image_tag()}", "--set", "postgres.embedded.enabled=true"),
         )
         assert len(everything(namespace)) > len(before) + 10
+        helm("test", "octo", "--namespace", namespace, "--timeout", "3m")
         helm("uninstall", "octo", "--namespace", namespace, "--wait")
 
         def only_what_was_there() -> bool:

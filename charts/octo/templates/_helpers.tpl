@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $repository := $own.repository | default (printf "%s/%s" $common.prefix (index . 1)) -}}
 {{- $registry := $own.registry | default $common.registry -}}
 {{- $tag := $own.tag | default $common.tag | default $root.Chart.AppVersion -}}
-{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ $repository }}:{{ $tag }}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ $repository }}{{ with $own.digest }}@{{ . }}{{ else }}:{{ $tag }}{{ end }}
 {{- end -}}
 
 {{- define "octo.pullPolicy" -}}
@@ -78,6 +78,61 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ .Values.logLevel | quote }}
 - name: OCTO_SECRETS_DIR
   value: /run/secrets/octo
+{{- end -}}
+
+{{/* (list $ "api" .Values.api $selector) prints where a part's pods go, as fields of a pod spec. */}}
+{{- define "octo.placement" -}}
+{{- $values := index . 2 -}}
+{{- $selector := index . 3 -}}
+{{- $affinity := deepCopy $values.affinity -}}
+{{- if and (ne $values.antiAffinity "None") (not (hasKey $affinity "podAntiAffinity")) -}}
+{{/* Not away from those of an old version, or a rollout over all nodes would wait for ever. */}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $selector) "matchLabelKeys" (list "pod-template-hash") -}}
+{{- if eq $values.antiAffinity "Hard" -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term)) -}}
+{{- else -}}
+{{- $soft := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $soft) -}}
+{{- end -}}
+{{- end -}}
+{{- with $affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $values.topologySpread.enabled }}
+topologySpreadConstraints:
+  {{- range $values.topologySpread.topologyKeys }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: {{ $values.topologySpread.whenUnsatisfiable }}
+    # Those of an old version, which are about to go, do not count.
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- toYaml $selector | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* (list $ .Values.api.ingress.tls) prints the annotation by which cert-manager makes a certificate, if it is to. */}}
+{{- define "octo.certManager" -}}
+{{- with (index . 1).clusterIssuer }}
+cert-manager.io/cluster-issuer: {{ . | quote }}
+{{- end }}
+{{- with (index . 1).issuer }}
+cert-manager.io/issuer: {{ . | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* Names of the Secrets, the chart's own or the user's. */}}
@@ -165,6 +220,13 @@ octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $
 {{- end }}
 {{- end -}}
 
+{{/* What the Job of templates/crds.yaml needs, made before it and gone after it. */}}
+{{- define "octo.crdHook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
+{{- end -}}
+
 {{/* Parts of NetworkPolicies. */}}
 {{- define "octo.ports" -}}
 {{- range . }}
@@ -178,6 +240,19 @@ octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $
     - {protocol: UDP, port: {{ . }}}
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
+  {{- with .Values.networkPolicy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "octo.apiServerEgress" -}}
+- ports:
+    {{- include "octo.ports" .Values.networkPolicy.apiServerPorts | trim | nindent 4 }}
+  {{- with .Values.networkPolicy.apiServerTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "octo.databaseEgress" -}}
@@ -190,5 +265,9 @@ octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $
 {{- else -}}
 - ports:
     {{- include "octo.ports" .Values.networkPolicy.databasePorts | trim | nindent 4 }}
+  {{- with .Values.networkPolicy.databaseTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 {{- end -}}

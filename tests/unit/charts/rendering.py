@@ -24,11 +24,11 @@ class RenderError(Exception):
     """What helm said."""
 
 
-def helm(*args: str) -> str:
+def helm(*args: str, timeout: float = 60) -> str:
     """Run helm; it never looks at a cluster here."""
     path = shutil.which("helm", path=f"{REPO / '.octo' / 'bin'}{os.pathsep}{os.environ['PATH']}")
     assert path, "helm is missing: run `make helm`, or put helm on PATH"
-    done = subprocess.run([path, *args], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([path, *args], capture_output=True, text=True, timeout=timeout)
     if done.returncode != 0:
         raise RenderError(done.stdout + done.stderr)
     return done.stdout

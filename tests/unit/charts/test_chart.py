@@ -53,7 +53,12 @@ def test_the_crds_are_the_ones_made_from_the_models() -> None:
 
 def test_names_of_a_release_called_octo(embedded: list[Object]) -> None:
     assert set(of_kind(embedded, "Deployment")) == {"octo-api", "octo-controller"}
-    assert set(of_kind(embedded, "ServiceAccount")) == {"octo-api", "octo-controller", "octo-worker"}
+    assert set(of_kind(embedded, "ServiceAccount")) == {
+        "octo-api",
+        "octo-controller",
+        "octo-crds",
+        "octo-worker",
+    }
     assert set(of_kind(embedded, "Service")) == {"octo-api", "octo-postgres"}
     assert set(of_kind(embedded, "StatefulSet")) == {"octo-postgres"}
 
@@ -203,12 +208,13 @@ def test_no_role_reaches_secrets_or_everything(embedded: list[Object]) -> None:
 
 
 def test_only_token_reviews_are_the_clusters(embedded: list[Object]) -> None:
-    (role,) = of_kind(embedded, "ClusterRole").values()
-    assert role["rules"] == [
+    roles, bindings = of_kind(embedded, "ClusterRole"), of_kind(embedded, "ClusterRoleBinding")
+    # The latter for the moment of an install or upgrade only; see test_production.py.
+    assert set(roles) == set(bindings) == {"octo-octo-tokenreviews", "octo-octo-crds"}
+    assert roles["octo-octo-tokenreviews"]["rules"] == [
         {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
     ]
-    (binding,) = of_kind(embedded, "ClusterRoleBinding").values()
-    assert [subject["name"] for subject in binding["subjects"]] == ["octo-api"]
+    assert [subject["name"] for subject in bindings["octo-octo-tokenreviews"]["subjects"]] == ["octo-api"]
 
 
 def test_the_worker_has_no_rights(embedded: list[Object]) -> None:
