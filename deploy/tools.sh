@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff pause helm bench kwok
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff promtool pause helm bench kwok
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -43,6 +43,13 @@ tool_oasdiff() {
   local dir
   dir="$(go_built oasdiff build_oasdiff "=$OASDIFF_VERSION")" || exit 1
   link_bin "$dir/oasdiff" oasdiff
+}
+
+# Plays series to the chart's alerts.
+tool_promtool() {
+  local dir
+  dir="$(go_built promtool build_promtool "=$PROMETHEUS_VERSION")" || exit 1
+  link_bin "$dir/promtool" promtool
 }
 
 # The servers and peers of `make bench-worker`; no other verb needs rclone.
@@ -96,10 +103,12 @@ main() {
       tool_coredns
       tool_versitygw
       tool_oasdiff
+      tool_promtool
     else
       tool_helm
       tool_versitygw
       tool_oasdiff
+      tool_promtool
     fi
   fi
   for tool in "${names[@]}"; do

@@ -106,6 +106,7 @@ class Controller:
                 report_url=settings.report_url,
             ),
             announce=self._announcer.announce,
+            ended=lambda state: self.metrics.ended.labels(state.value).inc(),
         )
         self._reconciler = Reconciler(
             self.world,
@@ -298,7 +299,9 @@ class Controller:
         watch("events_written", lambda: self._announcer.written)
         watch("events_dropped", lambda: self._announcer.dropped)
         watch("jobs_stalled", self.world.stalled)
-        self.metrics.watch_freshness(self.world.last_successes)
+        self.metrics.watch_provider("last_success", self.world.last_successes)
+        self.metrics.watch_provider("last_tick", self.world.last_ticks)
+        self.metrics.watch_provider("next_tick", self.world.next_ticks)
         self.metrics.watch_states(self.world.states)
 
 

@@ -33,6 +33,13 @@ GAUGES = {
 }
 """What is read when it is asked for: the name after ``octo_controller_``, and what it says."""
 
+PROVIDER_TIMES = {
+    "last_success": "When a run of the provider last succeeded, in seconds since 1970; absent if none has.",
+    "last_tick": "The last tick of the provider's schedule that made a run, in seconds since 1970; absent if none has.",
+    "next_tick": "The next tick of the provider's schedule, in seconds since 1970; absent without one.",
+}
+"""Times of each provider: the name between ``octo_provider_`` and ``_timestamp_seconds``, and what it says."""
+
 LAGS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
 
@@ -80,6 +87,15 @@ class Metrics:
             buckets=WAITS,
             registry=self.registry,
         )
+        self.ended = Counter(
+            "octo_controller_runs_ended_total",
+            "Runs by the state in which they ended.",
+            ["state"],
+            registry=self.registry,
+        )
+        for state in State:
+            if state.terminal:
+                self.ended.labels(state.value)
         self.skipped_rows = Counter(
             "octo_controller_mirror_skipped_total", "OctoJobs that Postgres does not take.", registry=self.registry
         )
@@ -104,9 +120,9 @@ class Metrics:
         """One of ``GAUGES``, read when it is asked for."""
         Gauge(f"octo_controller_{name}", GAUGES[name], registry=self.registry).set_function(read)
 
-    def watch_freshness(self, read: Callable[[], dict[str, float]]) -> None:
-        """When each provider last succeeded, in seconds since 1970, by its name."""
-        self.registry.register(Freshness(read))
+    def watch_provider(self, name: str, read: Callable[[], dict[str, float]]) -> None:
+        """One of ``PROVIDER_TIMES``: a time of each provider, in seconds since 1970, by its name."""
+        self.registry.register(ProviderTimes(name, read))
 
     def watch_states(self, read: Callable[[], dict[State, int]]) -> None:
         """A gauge of OctoJobs by state."""
@@ -119,17 +135,18 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class Freshness(Collector):
-    """The one metric with a label of names: of providers, which are few."""
+class ProviderTimes(Collector):
+    """The only metrics with a label of names: of providers, which are few."""
 
-    def __init__(self, read: Callable[[], dict[str, float]]) -> None:
+    def __init__(self, name: str, read: Callable[[], dict[str, float]]) -> None:
+        self._name = name
         self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """As they are now: a provider that is gone leaves no sample behind."""
         family = GaugeMetricFamily(
-            "octo_provider_last_success_timestamp_seconds",
-            "When a run of the provider last succeeded, in seconds since 1970; absent if none has.",
+            f"octo_provider_{self._name}_timestamp_seconds",
+            PROVIDER_TIMES[self._name],
             labels=["provider"],
         )
         for provider, at in self._read().items():
@@ -143,5 +160,6 @@ def declared() -> Metrics:
     for name in GAUGES:
         metrics.watch(name, lambda: 0.0)
     metrics.watch_states(lambda: dict.fromkeys(State, 0))
-    metrics.watch_freshness(dict)
+    for name in PROVIDER_TIMES:
+        metrics.watch_provider(name, dict)
     return metrics

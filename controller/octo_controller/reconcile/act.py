@@ -52,7 +52,7 @@ from octo_core.domain.job import CancelMode
 from octo_core.domain.model import rfc3339
 from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
 from octo_core.domain.provider import OctoProviderStatus
-from octo_core.domain.status import JobRef, OctoJobStatus
+from octo_core.domain.status import JobRef, OctoJobStatus, State
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import EVENTS, JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
 
@@ -92,6 +92,7 @@ class Actor:
         namespace: str,
         pods: PodSettings,
         announce: Callable[[OctoJob, Announcement], None] = lambda job, announcement: None,
+        ended: Callable[[State], None] = lambda state: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -99,6 +100,7 @@ class Actor:
         self._namespace = namespace
         self._pods = pods
         self._announce = announce
+        self._ended = ended
         self._forbidden_since: float | None = None
         self._slots: Slots[str] = Slots(per_second=COURTESIES_PER_SECOND, burst=COURTESIES_AT_ONCE, clock=clock)
         self.counters = Counters()
@@ -168,6 +170,8 @@ class Actor:
             self.counters.writes += 1
             raw = await self._client.patch(OCTOJOBS, self._namespace, job.meta.name, body, subresource="status")
             self._world.saw(Kind.JOB, raw, own=True)
+            if status.state is not None and status.state.terminal and status.state is not job.status.state:
+                self._ended(status.state)
             for announcement in announcements(job.status, status):
                 self._announce(job, announcement)
         return plan.requeue_after

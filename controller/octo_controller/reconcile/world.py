@@ -15,6 +15,7 @@ from octo_controller.reconcile.model import JobView, Line, Observed, Plan, Pods,
 from octo_controller.reconcile.views import job_view
 from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider
 from octo_core.domain.errors import InvalidError
+from octo_core.domain.provider import OctoProviderStatus
 from octo_core.domain.run import resolve_turn
 from octo_core.domain.states import WAITING_FOR_CAPACITY
 from octo_core.domain.status import ConditionStatus, ConditionType, OctoJobStatus, State
@@ -208,7 +209,18 @@ class World:
 
     def last_successes(self) -> dict[str, float]:
         """When each provider last succeeded, in seconds since 1970; without those that never did."""
-        found = {entry.name: entry.provider.status.last_success_time for entry in self.providers if entry.provider}
+        return self._times(lambda status: status.last_success_time)
+
+    def last_ticks(self) -> dict[str, float]:
+        """When each provider's schedule last made a run, in seconds since 1970; without those where it never did."""
+        return self._times(lambda status: status.schedule.last_schedule_time if status.schedule else None)
+
+    def next_ticks(self) -> dict[str, float]:
+        """When each provider's schedule is due, in seconds since 1970; without those that have none."""
+        return self._times(lambda status: status.schedule.next_schedule_time if status.schedule else None)
+
+    def _times(self, read: Callable[[OctoProviderStatus], datetime | None]) -> dict[str, float]:
+        found = {entry.name: read(entry.provider.status) for entry in self.providers if entry.provider}
         return {name: at.timestamp() for name, at in found.items() if at is not None}
 
     def _saw_job(self, name: str, raw: Raw, *, own: bool) -> None:

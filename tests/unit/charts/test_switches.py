@@ -20,6 +20,7 @@ GATEWAY = {"api.gateway.enabled": True, "api.gateway.hostname": "octo.example", 
 OIDC = {"auth.oidc.issuer": "https://id.example", "auth.oidc.audience": "octo"}
 SCALED = {"api.autoscaling.enabled": True}
 MONITORS = {"metrics.serviceMonitor.enabled": True, "metrics.podMonitor.enabled": True}
+RULES = {"metrics.rules.enabled": True}
 PEER = [{"ipBlock": {"cidr": "10.1.2.3/32"}}]
 BINDING = [{"users": ["x"], "scopes": ["jobs:read"]}]
 RESOURCES = {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "4Gi"}}
@@ -142,6 +143,16 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "metrics.podMonitor.enabled": (True, OWN),
     "metrics.podMonitor.interval": ("5s", {**OWN, **MONITORS}),
     "metrics.podMonitor.labels": ({"a": "b"}, {**OWN, **MONITORS}),
+    "metrics.rules.enabled": (True, OWN),
+    "metrics.rules.labels": ({"a": "b"}, {**OWN, **RULES}),
+    "metrics.rules.disabled": (["OctoNoLeader"], {**OWN, **RULES}),
+    "metrics.rules.runbook": ("https://wiki.example/octo", {**OWN, **RULES}),
+    "metrics.rules.mirrorLagSeconds": (60, {**OWN, **RULES}),
+    "metrics.rules.providerStaleSeconds": (600, {**OWN, **RULES}),
+    "metrics.rules.failureRatio": (0.5, {**OWN, **RULES}),
+    "metrics.dashboard.enabled": (True, OWN),
+    "metrics.dashboard.labels": ({"a": "b"}, {**OWN, "metrics.dashboard.enabled": True}),
+    "metrics.dashboard.annotations": ({"a": "b"}, {**OWN, "metrics.dashboard.enabled": True}),
     "networkPolicy.enabled": (False, OWN),
     "networkPolicy.dnsPorts": ([5353], OWN),
     "networkPolicy.dnsTo": (PEER, OWN),

@@ -14,6 +14,7 @@ from octo_controller.reconcile.manifest import PodSettings
 from octo_controller.reconcile.world import Key, Kind, World
 from octo_core.domain.model import rfc3339
 from octo_core.domain.names import ARCHIVE_FINALIZER
+from octo_core.domain.status import State
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
 from tests.unit.octo_controller.builders import POLICY, at
@@ -71,7 +72,9 @@ class Rig:
             namespace="octo",
             pods=PodSettings(image="w"),
             clock=lambda: self.seconds,
+            ended=lambda state: self.ended.append(state),
         )
+        self.ended: list[State] = []
         self.metrics = Metrics()
         self.reconciler = Reconciler(self.world, self.actor, policy=POLICY, clock=self.now, metrics=self.metrics)
 

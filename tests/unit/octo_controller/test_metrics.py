@@ -24,7 +24,7 @@ def test_the_reference_is_current() -> None:
 
 def test_no_label_names_an_object_but_a_provider() -> None:
     metrics = Metrics()
-    metrics.watch_freshness(lambda: {"bank": 1.5})
+    metrics.watch_provider("last_success", lambda: {"bank": 1.5})
     metrics.status_lag.labels("OctoJob").observe(1)
     samples = [sample for family in metrics.registry.collect() for sample in family.samples]
     assert set().union(*(sample.labels for sample in samples)) <= FEW

@@ -15,7 +15,7 @@ from octo_controller.reconcile.world import Kind
 from octo_core.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, OctoError
 from octo_core.domain.model import rfc3339
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import OCTOJOBS
+from octo_core.kube.resources import OCTOJOBS, OCTOPROVIDERS
 from tests.unit.octo_controller.builders import CANCEL, at
 from tests.unit.octo_controller.reconcile.merging import merged
 from tests.unit.octo_controller.rig import Rig, over, to_its_end
@@ -63,6 +63,25 @@ async def test_a_run_that_is_over_before_anybody_looked_costs_one_status(rig: Ri
     assert (status["state"], status["attempt"], status["jobRef"]["name"]) == ("Succeeded", 1, "run-1")
     assert status["startTime"] == rfc3339(at(2))
     assert all(c["reason"] != "Starting" for c in status["conditions"])
+
+
+async def test_an_end_is_counted_once(rig: Rig) -> None:
+    for name, code in (("good", 0), ("bad", 10)):
+        rig.job(name, retryPolicy={"maxAttempts": 1})
+        await to_its_end(rig, name, code)
+        for _ in range(3):
+            await rig.visit(name)
+    assert rig.ended == ["Succeeded", "Failed"]
+
+
+async def test_the_ticks_of_schedules_are_told_of_those_that_have_some(rig: Rig) -> None:
+    schedule = {"cron": "0 * * * *", "timeZone": "UTC", "nextScheduleTime": rfc3339(at(100))}
+    for name, known in (("first", schedule), ("second", {**schedule, "lastScheduleTime": rfc3339(at(40))})):
+        rig.provider(name)
+        raw = merged(rig.api.objects[("octoproviders", name)], {"status": {"schedule": known}})
+        rig.world.saw(Kind.PROVIDER, rig.api.put(OCTOPROVIDERS, raw))
+    assert rig.world.last_ticks() == {"second": at(40).timestamp()}
+    assert rig.world.next_ticks() == {"first": at(100).timestamp(), "second": at(100).timestamp()}
 
 
 async def test_that_an_attempt_begins_is_written_once_it_takes_longer_than_moments(rig: Rig) -> None:
