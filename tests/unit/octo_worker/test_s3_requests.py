@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from octo_worker.sinks.errors import S3Error, from_answer
 from octo_worker.sinks.identity import Renewed
 from octo_worker.sinks.keys import Keys
 from octo_worker.sinks.retries import Halt, Patience
+from octo_worker.sinks.wire import Wire
 
 
 @pytest.mark.parametrize(
@@ -173,3 +176,13 @@ def test_keys_that_do_not_expire_are_asked_for_once() -> None:
     given = [Keys("1", "s")]
     renewed = Renewed(lambda: given.pop(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
     assert renewed() is renewed()
+
+
+def test_what_cannot_be_sent_is_in_no_error() -> None:
+    settings = S3Destination(bucket="landing", endpoint="http://127.0.0.1:9", path_style=True)
+    for value in ("planted\nvalue", "planted\u0394"):
+        wire = Wire(settings, address_of(settings), partial(Keys, "id", "secret", value))
+        with pytest.raises(S3Error) as raised:
+            wire.ask("GET", "a", {})
+        assert not raised.value.retryable
+        assert "planted" not in "".join(traceback.format_exception(raised.value))

@@ -42,6 +42,9 @@ def key_source(
         raise Failed(Category.CONFIG, "the S3 Secret must have both accessKeyId and secretAccessKey")
     if access_key is not None and secret_key is not None:
         keys = Keys(access_key, secret_key, secrets.line("s3", "sessionToken") or None)
+        for name, value in (("accessKeyId", access_key), ("sessionToken", keys.session_token or "")):
+            if not value.isascii() or not value.isprintable():
+                raise Failed(Category.CONFIG, f"secret s3/{name} is not what S3 gives out: one line of printable ASCII")
         return lambda: keys
     token_file, role = environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN")
     if token_file and role:

@@ -135,6 +135,9 @@ class Wire:
             raise self._lost(error) from None
         except _HaltedError:
             raise S3Error(None, "", "told to stop") from None
+        except ValueError:
+            # Its text quotes a header that cannot be sent, which may be a secret.
+            raise S3Error(400, "", "the request holds something that cannot be sent") from None
         return answer
 
     def _arriving(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
