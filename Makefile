@@ -98,8 +98,16 @@ cluster-down: ## Stop and remove that cluster
 	@deploy/cluster.sh down
 
 .PHONY: image
-image: tools ## Build the images and give them to the cluster
+image: tools sbom ## Build the images and give them to the cluster
 	@deploy/images.sh load
+
+.PHONY: sbom
+sbom: env ## Write a bill of materials (CycloneDX) of each image into .octo/sbom
+	@$(BIN)/python -m deploy.supply.sbom .octo/sbom
+
+.PHONY: audit
+audit: env ## Look for known weaknesses in what the images hold; SKIPPED where the database cannot be reached
+	@$(BIN)/python -m deploy.supply.audit
 
 .PHONY: clean
 clean: ## Remove everything that was made here, the cluster first
@@ -137,6 +145,10 @@ release-api: api ## Say that the API as it is now is released: what breaks it fa
 .PHONY: values
 values: env ## Write the reference page of the chart's values from their comments
 	@$(BIN)/python -m deploy.chart.values_page charts/octo/values.yaml docs/reference/values.md
+
+.PHONY: licences
+licences: env ## Write the page of the licences of all that the images hold
+	@$(BIN)/python -m deploy.supply.licences docs/reference/licences.md
 
 .PHONY: lock
 lock: $(UV) ## Pin all dependencies anew, by hash

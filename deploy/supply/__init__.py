@@ -1,0 +1,1 @@
+"""What Octo is made of: licences, bills of materials, known weaknesses."""
