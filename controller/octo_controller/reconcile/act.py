@@ -60,13 +60,14 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 POD_LIMIT = 500
+WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
 
 
 class ChildRefusedError(Exception):
-    """The API server does not take an attempt's Job; asking again would not help."""
+    """The API server does not take an attempt's Job; asking again at once would not help."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -236,6 +237,13 @@ class Actor:
                 raise ClusterUnavailableError(f"the API server does not allow the Job: {error.detail}") from error
             message = f"the API server does not {'allow' if denied else 'take'} the Job: {error.detail}"
             raise ChildRefusedError(Refusal(attempt, cause.category, cause.reason, clip(message))) from error
+        except ClusterUnavailableError as error:
+            cause = refusal_cause(error.detail, otherwise="JobRejected")
+            if cause.reason != WEBHOOK_UNAVAILABLE:
+                raise
+            # Only the Job is in the way of something that may be away for long; all else goes on.
+            refusal = Refusal(attempt, cause.category, cause.reason, clip(error.detail), passing=True)
+            raise ChildRefusedError(refusal) from error
         self._forbidden_since = None
         self._world.saw(Kind.CHILD, raw, own=True)
         return name, str(raw["metadata"]["uid"])

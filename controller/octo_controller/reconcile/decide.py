@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
-from octo_controller.reconcile.attempt import begin, clear_pods, follow, teardown
+from octo_controller.reconcile.attempt import DIAGNOSE_EVERY_SECONDS, begin, clear_pods, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
 from octo_controller.reconcile.finish import active_deadline, back_off, backoff, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
@@ -22,6 +22,7 @@ from octo_controller.reconcile.model import (
     Observed,
     Plan,
     Policy,
+    Refusal,
     ReleaseFinalizer,
     Writing,
 )
@@ -224,6 +225,8 @@ def _begin(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) 
     """Start an attempt, unless the API server just refused its Job for good."""
     refusal = draft.seen.refusal
     if refusal is not None and refusal.attempt == number:
+        if refusal.passing and _await_passing(draft, refusal, options):
+            return None
         begin(draft, number, None, options, create=False)
         conclude(draft, number, Verdict(refusal.category, refusal.reason, refusal.message), options)
         return None
@@ -236,6 +239,25 @@ def _begin(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) 
     begin(draft, number, None, options)
     draft.look_again(15)
     return None
+
+
+def _await_passing(draft: Draft, refusal: Refusal, options: ResolvedOptions) -> bool:
+    """Whether there is time left for what keeps the attempt's Job from being made: as much as a pod has to start, from
+    when the run was let go or the attempt was due. The first time that it is met never ends the attempt."""
+    since = max(
+        draft.since(ConditionType.ADMITTED, TRUE),
+        draft.since(ConditionType.SUSPENDED, FALSE),
+        draft.seen.job.status.next_attempt_time or draft.seen.job.meta.creation_timestamp,
+    )
+    deadline = since + timedelta(seconds=options.pending_deadline_seconds)
+    known = draft.seen.job.status.condition(ConditionType.RUNNING)
+    if draft.now >= deadline and known is not None and known.reason == refusal.reason:
+        return False
+    draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
+    draft.say(ConditionType.RUNNING, FALSE, refusal.reason, refusal.message, steady=True)
+    draft.progressing(refusal.reason, refusal.message, steady=True)
+    draft.look_again(min(DIAGNOSE_EVERY_SECONDS, (deadline - draft.now).total_seconds()))
+    return True
 
 
 def _may_have_begun(seen: Observed) -> bool:

@@ -167,6 +167,8 @@ class Refusal:
     category: Category
     reason: str
     message: str
+    passing: bool = False
+    """It may pass, so the pending deadline is waited for."""
 
 
 @dataclass(frozen=True, slots=True)

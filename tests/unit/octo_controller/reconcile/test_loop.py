@@ -219,6 +219,52 @@ async def test_a_lack_of_rights_may_pass_before_it_costs_an_attempt(rig: Rig, mo
     assert rig.status("run")["attempts"][0]["reason"] == "JobForbidden"
 
 
+async def test_a_webhook_that_is_broken_is_waited_for_as_long_as_a_pod(rig: Rig) -> None:
+    """The API server answers 500 for it, as it does when it is away itself."""
+    rig.job("run", startAfter=rfc3339(at(1000)), pendingDeadlineSeconds=60, retryPolicy={"maxAttempts": 2})
+    await rig.visit("run")
+    said = 'Internal error occurred: failed calling webhook "w.example": 500'
+    rig.seconds = 1000
+    rig.api.refuse["create jobs"] = ClusterUnavailableError(f"the Kubernetes API answered 500: {said}")
+    assert await rig.visit("run") == 30
+    status = rig.status("run")
+    assert (status["state"], status.get("attempts", [])) == ("Starting", [])
+    running = next(c for c in status["conditions"] if c["type"] == "Running")
+    assert running["reason"] == "WebhookUnavailable"
+    assert said in running["message"]
+    written = len(rig.api.writes)
+    rig.seconds += 59
+    assert await rig.visit("run") == 1
+    assert rig.api.writes[written:] == ["create jobs"], "and it is said once"
+    rig.seconds += 1
+    assert await rig.visit("run") is not None
+    status = rig.status("run")
+    assert status["state"] == "Retrying"
+    (attempt,) = status["attempts"]
+    assert (attempt["category"], attempt["reason"]) == ("Infra", "WebhookUnavailable")
+
+    # Met for the first time, it is waited for even if the attempt was due long ago.
+    rig.seconds += 600
+    assert await rig.visit("run") == 1
+    assert rig.status("run")["state"] == "Starting"
+    rig.seconds += 1
+    await rig.visit("run")
+    status = rig.status("run")
+    assert (status["state"], status["failure"]["reason"]) == ("Failed", "WebhookUnavailable")
+    assert "create jobs" in rig.api.writes
+    assert rig.api.created == []
+
+
+async def test_a_run_goes_on_once_the_webhook_answers(rig: Rig) -> None:
+    rig.job("run")
+    rig.api.refuse["create jobs"] = ClusterUnavailableError("500: failed calling webhook")
+    await rig.visit("run")
+    rig.api.refuse.clear()
+    await rig.begin("run")
+    assert [attempt["number"] for attempt in rig.status("run")["attempts"]] == [1]
+    assert rig.api.created == ["run"]
+
+
 @pytest.mark.parametrize("error", [ClusterUnavailableError("503"), ConflictError("changed")])
 async def test_a_passing_failure_is_tried_again_and_nothing_is_doubled(rig: Rig, error: OctoError) -> None:
     rig.job("run")
