@@ -60,9 +60,9 @@ async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
         machine, begin = Machine(), time.monotonic()
         await submit(to, path, (plain_job(f"run-{n}") for n in range(runs)))
         await reached(seen, runs)
-        wall, others = max(seen.at.values()) - begin, machine.others()
+        wall, others, shares = max(seen.at.values()) - begin, machine.others(), machine.shares()
         watch.cancel()
-    return Round("jobs", number, runs, wall, others)
+    return Round("jobs", number, runs, wall, others, shares_s=shares)
 
 
 async def octo_round(on: Cluster, number: int, runs: int) -> Round:
@@ -85,6 +85,7 @@ async def octo_round(on: Cluster, number: int, runs: int) -> Round:
             await reached(octojobs, runs)
             await reached(rows, runs)
             wall, others = max(*octojobs.at.values(), *rows.at.values()) - begin, machine.others()
+            shares = machine.shares()
             await asyncio.to_thread(eventually, process.idle, what="all is archived")
             cpu = process.cpu_seconds() - cpu
             written = await to.writes() - writes
@@ -99,6 +100,7 @@ async def octo_round(on: Cluster, number: int, runs: int) -> Round:
         wall_s=wall,
         others_cores=others,
         cpu_s=cpu,
+        shares_s=shares,
         rss_mib=rss,
         writes=_of_the_controller(written, runs),
         status_lags_s=tuple(

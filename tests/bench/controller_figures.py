@@ -22,6 +22,8 @@ class Round:
     """What the rest of the machine used meanwhile; on a quiet one near zero."""
     cpu_s: float = 0.0
     """Of the controller."""
+    shares_s: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each program that took part, the greatest first."""
     rss_mib: float = 0.0
     writes: dict[str, int] = field(default_factory=dict)
     """Of the controller to the API server, by resource and verb."""
@@ -127,6 +129,15 @@ def table(rounds: Sequence[Round], starts: Sequence[Start]) -> str:
                 f"{each.others_cores:.2f}",
             )
         )
+    shares = [("CPU ms/run of", "")]
+    shares += [
+        (
+            f"{each.number} {each.kind}",
+            ", ".join(f"{name} {1000 * spent / each.runs:.1f}" for name, spent in each.shares_s.items()),
+        )
+        for each in rounds
+        if each.shares_s
+    ]
     more = [("start", "of them live", "seconds", "CPU s", "RSS MiB", "peak", "others")]
     more += [
         (
@@ -145,7 +156,7 @@ def table(rounds: Sequence[Round], starts: Sequence[Start]) -> str:
         target = TARGETS[name]
         verdict = "" if value is None else "met" if target.met(value) else "SHORT"
         figures.append((name, "not measured" if value is None else f"{value:.3g}", target.text, verdict))
-    return "\n\n".join(columns(part) for part in (lines, more, figures) if len(part) > 1)
+    return "\n\n".join(columns(part) for part in (lines, shares, more, figures) if len(part) > 1)
 
 
 def columns(lines: Sequence[tuple[str, ...]]) -> str:
@@ -169,6 +180,7 @@ def as_json(each: Round) -> dict[str, Any]:
         "wall_s": round(each.wall_s, 2),
         "runs_per_s": round(each.rate, 2),
         "others_cores": round(each.others_cores, 2),
+        "cpu_ms_per_run": {name: round(1000 * spent / each.runs, 1) for name, spent in each.shares_s.items()},
         **(
             {}
             if each.kind == "jobs"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench.controller_figures import Round, Start, as_json, key_figures, percentile, table
+from tests.bench.controller_figures import TARGETS, Round, Start, as_json, key_figures, percentile, table
 from tests.bench.controller_load import WRITES
 
 JOBS = Round("jobs", 1, 100, wall_s=10.0, others_cores=0.1)
@@ -17,6 +17,7 @@ OCTO = Round(
     wall_s=12.5,
     others_cores=0.1,
     cpu_s=0.9,
+    shares_s={"etcd": 1.25, "kwok": 0.4},
     rss_mib=90.0,
     writes={"PATCH octojobs/status": 300, "POST jobs": 100},
     status_lags_s=tuple(number / 100 for number in range(1, 101)),
@@ -41,6 +42,11 @@ def test_what_was_not_measured_is_not_told() -> None:
     assert figures["stuck"] is None
 
 
+def test_every_figure_has_its_name_and_its_target() -> None:
+    assert set(key_figures([JOBS, OCTO], [START])) == set(TARGETS)
+    assert "etcd 12.5, kwok 4.0" in table([JOBS, OCTO], [START])
+
+
 def test_one_stuck_run_shows() -> None:
     stuck = Round("octo", 1, 100, 12.5, 0.0, stuck=1)
     assert "SHORT" in table([JOBS, stuck], []).split("stuck", 1)[1].split("\n", 1)[0]
@@ -53,6 +59,7 @@ def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
 
 def test_a_round_is_json() -> None:
     told = json.loads(json.dumps(as_json(OCTO)))
+    assert told["cpu_ms_per_run"] == {"etcd": 12.5, "kwok": 4.0}
     assert told["status_lag_s"]["p99"] == 0.99
     assert "cpu_s" not in as_json(JOBS)
 
