@@ -117,12 +117,14 @@ class World:
         if own:
             self._wrote(kind, raw)
         if kind is Kind.CHILD:
+            known = self.children.get(name)
             if self.children.put(raw):
                 child = self.children.get(name)
                 if child is not None and child.owner_name:
                     self._keep_newest(child)
                     self._enter(self.jobs.get(child.owner_name))
-                    if not own:
+                    # Some of what the Job controller writes is for itself: to us the Job is as it was.
+                    if not own and child != known:
                         self._queue.add((Kind.JOB, child.owner_name))
         elif kind is Kind.PROVIDER:
             before = self.providers.get(name)

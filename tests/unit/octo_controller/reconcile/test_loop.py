@@ -277,6 +277,16 @@ async def test_a_passing_failure_is_tried_again_and_nothing_is_doubled(rig: Rig,
     assert rig.api.writes.count("create jobs") == 1
 
 
+async def test_what_changes_nothing_of_a_job_that_counts_is_no_reason_for_a_visit(rig: Rig) -> None:
+    rig.job("run")
+    await rig.visit("run")
+    rig.queue.keys.clear()
+    rig.child_is("run-1", uncountedTerminatedPods={"succeeded": ["u"]})
+    assert rig.queue.keys == []
+    rig.child_is("run-1", active=1)
+    assert rig.queue.keys == [(Kind.JOB, "run")]
+
+
 async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) -> None:
     rig.job("run")
     await rig.begin("run")
