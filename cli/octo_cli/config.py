@@ -15,6 +15,7 @@ from octo_cli.errors import CliError
 from octo_cli.exits import Exit
 
 _SOON = timedelta(seconds=30)
+_TIMES = ("token_expires_at", "token_renew_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,13 @@ class Context:
     namespace: str | None = None
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
+    token_renew_at: datetime | None = None
+    """From when on it is time for another token."""
     api_key_file: str | None = None
+
+    def due(self, now: datetime) -> bool:
+        """Whether to ask for another token."""
+        return self.token_renew_at is not None and now >= self.token_renew_at
 
     def fresh(self, now: datetime) -> bool:
         """Whether the token can be used for what is about to begin."""
@@ -72,7 +79,7 @@ def load() -> Config:
     try:
         document = yaml.safe_load(path().read_text()) or {}
         contexts = [
-            Context(**{**entry, "token_expires_at": _time(entry.get("token_expires_at"))})
+            Context(**{**entry, **{name: _time(entry.get(name)) for name in _TIMES}})
             for entry in document.get("contexts", ())
         ]
         return Config(document.get("current"), {context.name: context for context in contexts})
@@ -102,9 +109,7 @@ def save(config: Config) -> None:
 
 def _entry(context: Context) -> dict[str, Any]:
     values = {key: value for key, value in asdict(context).items() if value is not None}
-    if context.token_expires_at is not None:
-        values["token_expires_at"] = context.token_expires_at.isoformat()
-    return values
+    return {key: value.isoformat() if key in _TIMES else value for key, value in values.items()}
 
 
 def _time(value: str | None) -> datetime | None:

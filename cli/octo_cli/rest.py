@@ -12,20 +12,25 @@ from octo_cli.backend import AuditFilter, FileFilter, JobFilter, KeyOrder, LogWi
 from octo_cli.errors import CliError, NotFoundError
 from octo_cli.exits import Exit
 from octo_cli.pages import PAGE, everything
+from octo_cli.session import Session
 from octo_client import Client, ProblemError, UnreachableError, models
 
 
 class RestBackend:
-    """A ``Backend``."""
+    """A ``Backend``. ``session`` is asked for its client before each call, so that it can change it."""
 
-    def __init__(self, client: Client, *, url: str, namespace: str | None) -> None:
-        self._client = client
+    def __init__(self, session: Session, *, url: str, namespace: str | None) -> None:
+        self._session = session
         self._url = url
         self._namespace = namespace
 
+    @property
+    def _client(self) -> Client:
+        return self._session.client
+
     def close(self) -> None:
         """All connections."""
-        self._client.close()
+        self._session.close()
 
     def error_of(self, error: Exception) -> CliError | None:
         """By its problem document."""

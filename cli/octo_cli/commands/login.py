@@ -10,7 +10,6 @@ import click
 
 from octo_cli.commands.shared import pass_settings
 from octo_cli.config import Context
-from octo_cli.connect import read_key, sign_in
 from octo_cli.errors import CliError
 from octo_cli.exits import Exit
 from octo_cli.settings import Settings
@@ -45,6 +44,8 @@ def login(
     from dataclasses import replace
 
     from octo_cli import config
+    from octo_cli.connect import signed_in
+    from octo_cli.session import read_key
 
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
@@ -63,7 +64,7 @@ def login(
         namespace=namespace,
         api_key_file=str(api_key_file.absolute()) if api_key_file else None,
     )
-    signed = sign_in(context, key)
+    signed = signed_in(context, key)
     config.save(replace(config.load(), current=signed.name))
     until = f" until {output.document(signed.token_expires_at)}" if signed.token_expires_at else ""
     output.note(f"signed in to {signed.server} as context {signed.name}{until}")
