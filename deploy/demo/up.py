@@ -73,11 +73,15 @@ def show_next() -> None:
     kubeconfig = KUBECONFIG.relative_to(REPO)
     show(f"""
 Go on with (in this folder):
-  export KUBECONFIG=$PWD/{kubeconfig} PATH=$PWD/.octo/bin:$PATH
+  export KUBECONFIG=$PWD/{kubeconfig} PATH=$PWD/.octo/bin:$PWD/.venv/bin:$PATH
+  kubectl octo -n {OCTO} run demo --follow                          # a second run
+  kubectl octo -n {OCTO} run demo --path no-such-folder --wait      # one that breaks
+  kubectl octo -n {OCTO} explain "$(kubectl octo -n {OCTO} ls --limit 1 -o name)"
   kubectl -n {OCTO} get octojobs,octoproviders
   kubectl -n {OCTO} port-forward service/octo-api {API_PORT}:{API_PORT} &      # http://127.0.0.1:{API_PORT}/openapi.json
   export OCTO_API_KEY="$(kubectl -n {OCTO} get secret octo-bootstrap-api-key \\
        -o jsonpath='{{.data.apiKey}}' | base64 -d)"
+  printf %s "$OCTO_API_KEY" | octo login http://127.0.0.1:{API_PORT} --api-key-stdin && octo ls && octo providers ls
   curl -H "X-API-Key: $OCTO_API_KEY" http://127.0.0.1:{API_PORT}/v1/jobs
   curl -H "X-API-Key: $OCTO_API_KEY" -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" \\
        -d '{{"provider": "demo"}}' http://127.0.0.1:{API_PORT}/v1/jobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 
 from tests.support.kubectl import ROOT, environment
 from tests.support.ports import free_port
@@ -21,7 +22,7 @@ def blocks(text: str, language: str) -> list[str]:
     return found
 
 
-def test_every_shell_command_runs(octo: Release, remote: Remote) -> None:
+def test_every_shell_command_runs(octo: Release, remote: Remote, tmp_path: Path) -> None:
     remote.upload("demo", {"one.csv.gz.gpg": b"a,b\n1,2\n"})
     remote.provider(octo, "demo")
     two_commands, *others = blocks(README, "sh")
@@ -40,7 +41,7 @@ def test_every_shell_command_runs(octo: Release, remote: Remote) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p)' EXIT\n{script}"],
         cwd=ROOT,
-        env=environment(),
+        env={**environment(), "XDG_CONFIG_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=280,
@@ -48,6 +49,9 @@ def test_every_shell_command_runs(octo: Release, remote: Remote) -> None:
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert octo.octojob("tuesday")["status"]["state"] == "Succeeded"
+    explained = done.stdout.partition(" of demo: Failed")[2]
+    assert "no-such-folder" in explained
+    assert "What to do:" in explained
     assert not octo.kubectl.exists("octojob", "not-today")
 
 
