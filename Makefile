@@ -75,7 +75,7 @@ test-events: env tools ## The long form of the test in which clients of streams 
 	@OCTO_SSE_CLIENTS=400 OCTO_SSE_JOBS=120 $(PYTEST) tests/integration/api/events/test_order_under_fire.py
 
 .PHONY: lint
-lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
+lint: env docs ## Format, lint, types, walls between the parts, shell scripts, chart, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(PARTS) deploy tests
@@ -83,6 +83,10 @@ lint: env ## Format, lint, types, walls between the parts, shell scripts, chart
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck -x
 	@deploy/tools.sh helm
 	@.octo/bin/helm lint --quiet --strict charts/octo --set postgres.embedded.enabled=true
+
+.PHONY: docs
+docs: env ## Build the documentation into .octo/site; a link or page that leads nowhere fails it
+	@said="$$(NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict 2>&1)" || { echo "$$said" >&2; exit 1; }
 
 .PHONY: format
 format: env ## Put all code into the house's format
