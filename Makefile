@@ -150,6 +150,13 @@ release-api: api ## Say that the API as it is now is released: what breaks it fa
 values: env ## Write the reference page of the chart's values from their comments
 	@$(BIN)/python -m deploy.chart.values_page charts/octo/values.yaml docs/reference/values.md
 
+.PHONY: rights
+rights: env helm ## Write the page of the rights that the chart gives in the cluster
+	@mkdir -p .octo
+	@.octo/bin/helm template octo charts/octo --namespace octo --set postgres.embedded.enabled=true,auth.subjectAccessReview=true \
+	  >.octo/rights.yaml
+	@$(BIN)/python -m deploy.chart.rights .octo/rights.yaml docs/reference/rights.md
+
 .PHONY: licences
 licences: env ## Write the page of the licences of all that the images hold
 	@$(BIN)/python -m deploy.supply.licences docs/reference/licences.md
