@@ -131,6 +131,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     **image("worker", OWN),
     "worker.serviceAccount.annotations": ({"a": "b"}, OWN),
     "crds.upgrade": (False, OWN),
+    "admissionPolicies.enabled": (True, OWN),
+    "admissionPolicies.exemptGroups": (["admins"], {**OWN, "admissionPolicies.enabled": True}),
     **pods("migration", OWN),
     "migration.backoffLimit": (3, OWN),
     "migration.activeDeadlineSeconds": (99, OWN),
