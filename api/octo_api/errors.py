@@ -199,6 +199,13 @@ class Problem:
 INTERNAL = Problem(500, "internal", "The server failed on this request; its log has the cause under the request id.")
 BAD_REQUEST = Problem(400, "bad-request", "This is not an HTTP request.")
 TOO_LARGE = Problem(413, _HTTP_CODES[413], "The request body is larger than this server takes.")
+UNREADABLE = Problem(
+    422,
+    InvalidError.code,
+    "The request does not match its schema; see errors.",
+    more={"errors": [{"in": "body", "pointer": "", "detail": "This is not JSON in UTF-8."}]},
+)
+"""FastAPI's 400, which it raises for nothing but a body that its parser fails on in an unusual way."""
 HEAD_TOO_LARGE = Problem(431, _HTTP_CODES[431], "The request's headers are larger than this server takes.")
 HEAD_TIMEOUT = Problem(408, _HTTP_CODES[408], "The request's headers did not arrive in time.", retryable=True)
 BODY_TIMEOUT = Problem(408, _HTTP_CODES[408], "The request's body did not arrive in time.", retryable=True)
@@ -225,6 +232,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         if error.status_code == BODY_TIMEOUT.status:
             return BODY_TIMEOUT
+        if error.status_code == BAD_REQUEST.status:
+            return UNREADABLE
         code = _HTTP_CODES.get(error.status_code, "bad-request" if error.status_code < 500 else INTERNAL.code)
         phrase = HTTPStatus(error.status_code).phrase
         return Problem(error.status_code, code, f"{phrase}.", headers=dict(error.headers or {}))

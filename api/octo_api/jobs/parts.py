@@ -30,7 +30,16 @@ class JobPartsRouter(BaseRouter):
             "GET", "/attempts", self.attempts, access=read, action="jobs.attempts", errors=(404,), model=AttemptList
         )
         self.add("GET", "/files", self.files, access=read, action="jobs.files", errors=(404,), model=FilePage)
-        self.add("GET", "/manifest", self.manifest, access=read, action="jobs.manifest", errors=(404,))
+        lines = {"description": "A file a line.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+        self.add(
+            "GET",
+            "/manifest",
+            self.manifest,
+            access=read,
+            action="jobs.manifest",
+            errors=(404,),
+            answers={200: lines},
+        )
         self.add("GET", "/explain", self.explain, access=read, action="jobs.explain", errors=(404,))
 
     async def attempts(self, services: ServicesDep, caller: CallerDep, uid: JobIdPath) -> Response:

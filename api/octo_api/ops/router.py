@@ -11,7 +11,14 @@ from octo_api.deps import ServicesDep
 from octo_api.errors import Problem, response_of
 from octo_api.health import OK
 from octo_api.metrics import Metrics
-from octo_api.routing.base import Access, BaseRouter
+from octo_api.routing.base import Access, BaseRouter, Responses
+
+_METRICS: Responses = {
+    200: {
+        "description": "In Prometheus' text format.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
 
 
 class OpsRouter(BaseRouter):
@@ -27,7 +34,7 @@ class OpsRouter(BaseRouter):
     def register_routes(self) -> None:
         self.add("GET", "/healthz", self.healthz, access=Access.PUBLIC, action="ops.healthz")
         self.add("GET", "/readyz", self.readyz, access=Access.PUBLIC, action="ops.readyz")
-        self.add("GET", "/metrics", self.metrics, access=Access.PUBLIC, action="ops.metrics")
+        self.add("GET", "/metrics", self.metrics, access=Access.PUBLIC, action="ops.metrics", answers=_METRICS)
 
     async def healthz(self) -> dict[str, str]:
         """The process serves requests."""

@@ -8,9 +8,10 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.datastructures import Default
 from fastapi.params import Depends as DependsParam
+from fastapi.responses import JSONResponse
 
 from octo_api.auth.caller import Scope
 from octo_api.context import RequestContext
@@ -68,17 +69,19 @@ class BaseRouter(ABC):
         """Add a route. It has to say who may call it, and what it is called in the audit log.
 
         ``model`` describes the answer of an endpoint that returns a finished Response, and ``answers`` what else
-        it may answer, by status, as OpenAPI has it.
+        it may answer, by status, as OpenAPI has it; without a model, that is all there is under such a status.
         ``errors`` are the statuses it answers besides those that every route of its kind may (401 and 403
         for a guarded one, 408 and 413 for one that takes a body, and 422, 429, 431, 500, 503); what is
         not a GET ``mutates`` and is audited, unless said otherwise.
         """
+        told = model is None and "content" in (answers or {}).get(status, {})
         self.router.add_api_route(
             path,
             endpoint,
             methods=[method],
             status_code=status,
             response_model=Default(None) if model is None else model,
+            response_class=Response if told else Default(JSONResponse),
             operation_id=action.replace(".", "_"),
             responses={**problem_responses([*errors, *_EVERY, *_common_errors(method, access)]), **(answers or {})},
             openapi_extra={SCOPE_EXTENSION: access.value} if isinstance(access, Scope) else None,

@@ -32,7 +32,8 @@ from octo_core.kube.errors import GoneError
         (HTTPException(404, "internal words"), 404, "route-not-found"),
         (HTTPException(405), 405, "method-not-allowed"),
         (HTTPException(413), 413, "payload-too-large"),
-        (HTTPException(400, "internal words"), 400, "bad-request"),
+        # FastAPI's word for a body that it cannot read.
+        (HTTPException(400, "internal words"), 422, "validation-failed"),
         (errors.OctoError("internal words"), 500, "internal"),
         (RuntimeError("internal words"), 500, "internal"),
     ],
