@@ -74,6 +74,10 @@ bench-api: env tools ## The api beside its stores, an archive, many streams; wri
 test-events: env tools ## The long form of the test in which clients of streams drop and resume at random
 	@OCTO_SSE_CLIENTS=400 OCTO_SSE_JOBS=120 $(PYTEST) tests/integration/api/events/test_order_under_fire.py
 
+.PHONY: fuzz-api
+fuzz-api: env tools ## Hostile requests to a whole api: they learn, change and break nothing (REQUESTS=100000 SEED=7)
+	@OCTO_FUZZ_REQUESTS=$(or $(REQUESTS),100000) OCTO_FUZZ_SEED=$(or $(SEED),7) $(PYTEST) tests/integration/api/attacks/test_fuzz.py
+
 .PHONY: test-contract
 test-contract: env tools ## The api against its OpenAPI document, at length (EXAMPLES=100 SEED=7)
 	@OCTO_CONTRACT_EXAMPLES=$(or $(EXAMPLES),100) OCTO_CONTRACT_SEED=$(SEED) $(PYTEST) tests/integration/contract/test_schemathesis.py

@@ -26,6 +26,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._in_head = True
         self._head_begun = False
+        self._odd_coding = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -59,16 +60,29 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser met a header, or a trailer, for which nothing here has a use."""
         if self._in_head:
+            if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                self._odd_coding = True
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The parser has the whole head."""
         self._in_head = self._head_begun = False
         self._stop_waiting()
-        super().on_headers_complete()
+        if self._odd_coding:
+            # Where its body ends nobody can tell, so it is not begun; the parser would give up after that.
+            self._refuse(BAD_REQUEST)
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """The parser met a part of the body."""
+        if not self._odd_coding:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The parser has the whole request; what follows is the head of another."""
+        if self._odd_coding:
+            return
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
@@ -101,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         self._stop_waiting()
-        if not self._answering():
+        if not self._answering() and not self.transport.is_closing():
             body = problem.body(instance="", request_id=secrets.token_hex(12))
             head = (
                 f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"

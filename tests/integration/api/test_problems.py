@@ -55,7 +55,14 @@ async def test_invalid_body(admin: httpx.AsyncClient, kube: FakeKube, body: dict
 
 @pytest.mark.parametrize(
     "content",
-    [b"{", b"\xff", b"[" * 100_000, b'{"provider": "\\ud800"}', b'{"\\ud800": 1}', b'{"provider":"acme","parameters":{"a":"\\u0000"}}'],
+    [
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"provider": "\\ud800"}',
+        b'{"\\ud800": 1}',
+        b'{"provider":"acme","parameters":{"a":"\\u0000"}}',
+    ],
 )
 async def test_odd_bytes(admin: httpx.AsyncClient, content: bytes) -> None:
     answer = await admin.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})

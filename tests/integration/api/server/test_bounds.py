@@ -53,6 +53,16 @@ async def test_heads_and_bodies_are_bounded(start_process: StartProcess, keys: K
             413,
             "payload-too-large",
         ),
+        "a body that nobody knows how to read": (
+            [b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"],
+            400,
+            "bad-request",
+        ),
+        "a body whose end nobody knows": (
+            [b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: x\r\n\r\n{}"],
+            400,
+            "bad-request",
+        ),
         "no HTTP": ([b"\x16\x03\x01\x00\x00\r\n\r\n"], 400, "bad-request"),
         "no route, and a body that never comes": (
             [b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n"],

@@ -1,0 +1,1 @@
+"""Requests that nobody should make, at length: they learn nothing and change nothing."""
