@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from octo_core.domain.failure import RESOLUTIONS, Category
@@ -264,3 +266,14 @@ def test_durations_for_people(seconds: float, text: str) -> None:
 
 def test_a_table_without_rows_has_its_head() -> None:
     assert table(("A", "BB"), []) == ["A  BB"]
+
+
+@given(st.text())
+@example("statement\u200b\u202e\x1b[2J\x7f\ufeff\U000e0001\udc80é\n.csv")
+def test_an_event_is_json_and_printable_whatever_a_file_is_called(name: str) -> None:
+    stream = io.StringIO()
+    Output(stream).event("skipped", {"sourcePath": name})
+    line = stream.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    line.encode()
+    assert json.loads(line) == {"event": "skipped", "sourcePath": name}

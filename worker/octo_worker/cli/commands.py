@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -210,7 +209,7 @@ def _tell(out: Output, ended: Outcome) -> None:
     fields = ended.model_dump(mode="json", by_alias=True, exclude_none=True)
     if ended.category is not None:
         fields["resolution"] = RESOLUTIONS[ended.category]
-    out.line(json.dumps({"event": "outcome", **fields, "exitCode": outcome.exit_code(ended)}, ensure_ascii=False))
+    out.event("outcome", {**fields, "exitCode": outcome.exit_code(ended)})
 
 
 def _complain(text: str) -> None:

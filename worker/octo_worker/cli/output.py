@@ -16,13 +16,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of text."""
-        if self._gone:
-            return
-        try:
-            self._stream.write(f"{printable(text)}\n")
-            self._stream.flush()
-        except BrokenPipeError:
-            self._gone = True
+        self._write(printable(text))
 
     def lines(self, texts: Iterable[str]) -> None:
         """Several."""
@@ -30,8 +24,19 @@ class Output:
             self.line(text)
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
-        """One JSON object."""
-        self.line(json.dumps({"event": name, **fields}, ensure_ascii=False))
+        """One JSON object, as printable as a line of text, and with every character of the fields in it."""
+        text = json.dumps({"event": name, **fields}, ensure_ascii=False)
+        # What cannot be printed can only stand in a string, where JSON has an escape for it.
+        self._write("".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text))
+
+    def _write(self, text: str) -> None:
+        if self._gone:
+            return
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._gone = True
 
 
 def printable(text: str) -> str:
