@@ -1,91 +1,31 @@
-"""Entry point of a run's pod: reads the run document, runs it, leaves the outcome, exits by its category.
-
-With arguments it is the command line of ``octo_worker.cli`` instead.
-"""
+"""Entry point: with arguments the command line of ``octo_worker.cli``, without them the process of a run's pod."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
+import gc
 import sys
-from datetime import UTC, datetime
 from typing import NoReturn
 
-from pydantic import ValidationError
 
-from octo_core.domain.failure import Category
-from octo_core.domain.job import JobMode
-from octo_core.domain.report import Outcome
-from octo_core.domain.run import Run
-from octo_core.domain.status import Progress
-from octo_core.telemetry import configure_logging, log_context
-from octo_worker import outcome
-from octo_worker.failure import Failed
-from octo_worker.hardening import forbid_dumps
-from octo_worker.run import Attempt
-from octo_worker.settings import WorkerSettings
-from octo_worker.stopping import stoppable
-from octo_worker.tuning import tune
-from octo_worker.verification import Verification
-
-log = logging.getLogger("octo_worker")
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the process."""
+    # Loading makes a hundred thousand objects that stay. To look through them for garbage again and again is a sixth
+    # of what a start costs.
+    gc.disable()
     if len(sys.argv) > 1:
-        from octo_worker.cli import commands  # a pod has no use for it
+        from octo_worker.cli import commands
 
+        _collect_from_here_on()
         commands.main(sys.argv[1:])
-    forbid_dumps()
-    tune()
-    settings = WorkerSettings()
-    configure_logging(settings.log_level, service="octo-worker")
-    try:
-        run = _run_document(settings)
-    except Failed as error:
-        log.error(error.detail)
-        _leave(outcome.failed(error, Progress()), settings)
-    with log_context(job=run.job.name, job_uid=run.job.uid, attempt=str(run.job.attempt)):
-        attempt = Verification if run.mode is JobMode.VERIFY else Attempt
-        ended = asyncio.run(stoppable(attempt(run, settings, _now).run()))
-        _leave(ended, settings)
+    from octo_worker import pod
+
+    _collect_from_here_on()
+    pod.main()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _run_document(settings: WorkerSettings) -> Run:
-    try:
-        # A controller of a newer version may say more than this worker knows.
-        return Run.model_validate_json(settings.run_file.read_bytes(), extra="ignore")
-    except OSError as error:
-        raise Failed(
-            Category.CONFIG,
-            f"no run document at {settings.run_file}: {error.strerror}; without a pod, see octo-worker --help",
-        ) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Failed(Category.CONFIG, f"the run document is not valid: {where}: {first['msg']}") from None
-
-
-def _leave(ended: Outcome, settings: WorkerSettings) -> NoReturn:
-    code = outcome.exit_code(ended)
-    log.info(
-        "run ended",
-        extra={"reason": ended.reason, "category": ended.category, "why": ended.message, "exit_code": code},
-    )
-    try:
-        settings.termination_log.write_bytes(outcome.termination_message(ended))
-    except OSError as error:
-        log.warning("the outcome could not be written", extra={"why": error.strerror})
-    logging.shutdown()
-    # Not sys.exit: a thread of the object store's client that calls into Python while the interpreter is torn
-    # down aborts the process now and then (SIGABRT), and the exit code would be lost.
-    os._exit(code)
+def _collect_from_here_on() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 if __name__ == "__main__":

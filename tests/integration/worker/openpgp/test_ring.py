@@ -103,6 +103,29 @@ def test_each_of_several_encryption_subkeys(pgp_secrets: PgpSecrets) -> None:
                 assert opened(ring, message) == CSV
 
 
+def test_a_key_that_only_signs_stays_locked(pgp_secrets: PgpSecrets, keys: dict[str, PgpKey]) -> None:
+    pgp_secrets.put_key(keys["newer"])
+    with pgp_secrets.ring() as ring:
+        assert opened(ring, keys["newer"].encrypt(CSV)) == CSV
+        stored = sorted(path.read_bytes() for path in pgp_secrets.memory.rglob("private-keys-v1.d/*.key"))
+        assert [b"protected-private-key" in key for key in stored].count(True) == 1
+        assert len(stored) == 2
+
+
+def test_an_encryption_subkey_of_the_past_still_opens(pgp_secrets: PgpSecrets) -> None:
+    with make_key("past@example.com", "pw", algorithm="ed25519", time="20200101T000000") as key:
+        then = ("--faked-system-time", "20200102T000000")
+        gpg(key.home, b"", *then, "--passphrase", "pw", "--quick-add-key", key.fingerprint, "rsa2048", "encrypt", "2d")
+        listing = gpg(key.home, b"", "--with-colons", "--list-keys", key.user).decode().splitlines()
+        expired = next(line.split(":")[4] for line in listing if line.startswith("sub:e:"))
+        recipient = ("--trust-model", "always", "-r", f"{expired}!")
+        message = gpg(key.home, CSV, "--faked-system-time", "20200103T000000", *recipient, "--encrypt")
+        pgp_secrets.put("privateKey", gpg(key.home, b"", "--passphrase", "pw", "--export-secret-keys"))
+        pgp_secrets.put("passphrase", "pw")
+        with pgp_secrets.ring() as ring:
+            assert opened(ring, message) == CSV
+
+
 def test_a_message_to_many_of_which_one_is_here(ring: KeyRing, pgp_key: PgpKey, other_pgp_key: PgpKey) -> None:
     recipient = pgp_key.home / "recipient"
     recipient.write_bytes(other_pgp_key.public)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from octo_core.domain.failure import Category
 from octo_worker.failure import Failed
+from octo_worker.programs import environment
 from octo_worker.stages.openpgp.verdict import Line, status_line
 
 CHUNK = 256 << 10
@@ -33,11 +34,6 @@ class Counts(Protocol):
 
     def add(self, count: int) -> None:
         """Count."""
-
-
-def environment() -> dict[str, str]:
-    """What a child may see of ours: where programs are, and nothing else."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
 
 
 class Gpg:

@@ -26,8 +26,9 @@ from octo_core.domain.failure import Category
 from octo_core.domain.provider import OpenPgp, OpenPgpMode
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
+from octo_worker.programs import environment
 from octo_worker.stages.openpgp.assuan import Agent, RefusedError
-from octo_worker.stages.openpgp.gpg import end, environment, gpg
+from octo_worker.stages.openpgp.gpg import end, gpg
 from octo_worker.stages.openpgp.relay import relay, rsa_key
 from octo_worker.stages.openpgp.verdict import Signers
 
@@ -222,13 +223,27 @@ def _import_private(folder: Path, agent: Path, key: _Key, passphrases: Sequence[
     before = set(stored.glob("*.key"))
     if not any(is_private for _, is_private in _import(folder, key.data)):
         raise Failed(Category.DECRYPT, f"{key.name} cannot be imported as an OpenPGP private key")
-    new = sorted(set(stored.glob("*.key")) - before)
+    new = _of_use(folder, sorted(set(stored.glob("*.key")) - before))
     candidates = [key.passphrase, *passphrases] if key.passphrase else list(passphrases)
     # Of a file with several keys some may be locked for good; messages to those say so.
     opened = [_take_off_protection(agent, path.stem, dict.fromkeys(filter(None, candidates))) for path in new]
     if new and not any(opened):
         why = "its passphrase is wrong" if candidates else "it is protected by a passphrase, and none is given"
         raise Failed(Category.DECRYPT, f"{key.name} cannot be opened: {why}")
+
+
+def _of_use(folder: Path, found: list[Path]) -> list[Path]:
+    """Those that can open a message, as far as gpg knows: to unlock one that only signs takes as long, for nothing."""
+    with gpg(folder, None, "--with-colons", "--with-keygrip", "--fixed-list-mode", "--list-secret-keys") as child:
+        listing = b"".join(child.through(iter(()), _Uncounted()))
+    idle, uses = set[str](), ""
+    for words in (line.split(":") for line in listing.decode("utf-8", "replace").splitlines()):
+        if words[0] in ("sec", "ssb"):
+            # Of a primary key, capitals tell what the key as a whole is good for.
+            uses = "".join(use for use in words[11] if use.islower())
+        elif words[0] == "grp" and uses and "e" not in uses:
+            idle.add(words[9])
+    return [path for path in found if path.stem not in idle] or found
 
 
 def _take_off_protection(path: Path, keygrip: str, passphrases: Iterable[bytes]) -> bool:
