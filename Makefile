@@ -158,6 +158,12 @@ release-api: api ## Say that the API as it is now is released: what breaks it fa
 values: env ## Write the reference page of the chart's values from their comments
 	@$(BIN)/python -m deploy.chart.values_page charts/octo/values.yaml docs/reference/values.md
 
+.PHONY: kustomize
+kustomize: env helm ## Write deploy/kustomize/base, the chart as plain manifests
+	@mkdir -p .octo
+	@.octo/bin/helm template octo charts/octo --namespace octo --values deploy/kustomize/values.yaml >.octo/kustomize.yaml
+	@$(BIN)/python -m deploy.chart.kustomize .octo/kustomize.yaml crds deploy/kustomize/base
+
 .PHONY: rights
 rights: env helm ## Write the page of the rights that the chart gives in the cluster
 	@mkdir -p .octo
