@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import secrets
 import signal
 import sys
@@ -97,6 +98,9 @@ def _serve() -> None:
         drain=app.state.drain,
         drain_seconds=settings.drain_seconds,
     )
+    # What is there now stays: a collector that looks through all of it now and then would hold up requests.
+    gc.collect()
+    gc.freeze()
     server.run()
     if not server.started:
         raise OctoError("the server could not start; see the log")

@@ -1,4 +1,8 @@
-"""What endpoints ask for, as annotations."""
+"""What endpoints ask for, as annotations.
+
+All of it is `async`, though most waits for nothing: FastAPI gives any other function to a thread, at several times
+its cost.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,14 @@ _bearer = HTTPBearer(
 _worker = HTTPBearer(scheme_name="Worker", auto_error=False, description="The ServiceAccount token of a run's pod.")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """What the lifespan made."""
     services = request.app.state.services
     assert isinstance(services, Services)  # noqa: S101 - the lifespan put it there
     return services
 
 
-def context_of(request: Request) -> RequestContext:
+async def context_of(request: Request) -> RequestContext:
     """What the middleware knows of this request."""
     return RequestContext.of(request.scope)
 
@@ -41,7 +45,7 @@ ContextDep = Annotated[RequestContext, Depends(context_of)]
 ApiKeyHeaderDep = Annotated[str | None, Security(_api_key_header)]
 
 
-def presented(
+async def presented(
     context: ContextDep,
     api_key: ApiKeyHeaderDep,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
@@ -69,7 +73,7 @@ async def authenticate(services: ServicesDep, context: ContextDep, credentials: 
 CallerDep = Annotated[Caller, Depends(authenticate)]
 
 
-def reauthentication(
+async def reauthentication(
     services: ServicesDep, context: ContextDep, credentials: PresentedDep
 ) -> Callable[[], Awaitable[Caller]]:
     """Checks the credential of this request once more, for an answer that takes hours; raises as ``authenticate``."""
@@ -83,7 +87,7 @@ def reauthentication(
 ReauthenticateDep = Annotated[Callable[[], Awaitable[Caller]], Depends(reauthentication)]
 
 
-def worker_token(bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_worker)]) -> str:
+async def worker_token(bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_worker)]) -> str:
     """The token a worker sent, still to be reviewed; raises UnauthenticatedError if there is none."""
     if bearer is None or not bearer.credentials:
         raise UnauthenticatedError("A report needs the ServiceAccount token of the run's pod.")

@@ -156,5 +156,5 @@ class JobService:
 
     async def get(self, caller: Caller, uid: str) -> JobRecord:
         """A run of a namespace the caller may see. Raises JobNotFoundError."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return await visible(session, caller, uid)

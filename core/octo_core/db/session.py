@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
+from typing import Any
 
-from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from pydantic_core import from_json, to_json
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.settings import DatabaseSettings
@@ -19,6 +23,8 @@ __all__ = ["AsyncSession", "Database"]
 _PASSING = ("08", "53", "57", "40")
 # At an installation's start, until the migration has run.
 _UNDEFINED_TABLE = "42P01"
+_USED = "octo_used_at"
+_IDLE_SECONDS = 0.2
 
 
 class Database:
@@ -32,14 +38,21 @@ class Database:
             pool_size=settings.database_pool_size,
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=True,
+            # The one used last is the one least likely to be dead; see _check_idle.
+            pool_use_lifo=True,
+            json_serializer=_json,
+            json_deserializer=from_json,
             connect_args={
                 "timeout": 5,
                 "command_timeout": settings.database_statement_timeout_seconds + 1,
                 "server_settings": {"application_name": application_name, "statement_timeout": milliseconds},
             },
         )
+        event.listen(self._engine.sync_engine, "checkin", _note_use)
+        event.listen(self._engine.sync_engine, "checkout", _check_idle)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+        alone = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reads = async_sessionmaker(alone, expire_on_commit=False)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -47,18 +60,19 @@ class Database:
 
         Raises DatabaseUnavailableError when Postgres is away, overloaded, cancels the statement, or has no schema yet.
         """
-        try:
+        with _octo_errors():
             async with self._sessions.begin() as session:
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError, OSError) as error:
-            raise DatabaseUnavailableError(f"Postgres did not answer: {type(error).__name__}") from error
-        except DBAPIError as error:
-            state = sqlstate(error)
-            if state == _UNDEFINED_TABLE:
-                raise DatabaseUnavailableError("the schema is missing: run `octo-api migrate`") from error
-            if error.connection_invalidated or state[:2] in _PASSING:
-                raise DatabaseUnavailableError(f"Postgres did not answer: {state}") from error
-            raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """For reads that need no common snapshot: each statement is a transaction, and so a single round trip.
+
+        Raises DatabaseUnavailableError as ``transaction`` does.
+        """
+        with _octo_errors():
+            async with self._reads() as session:
+                yield session
 
     async def ready(self) -> None:
         """Return if Postgres answers; raise DatabaseUnavailableError if not."""
@@ -68,6 +82,44 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+@contextmanager
+def _octo_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError, OSError) as error:
+        raise DatabaseUnavailableError(f"Postgres did not answer: {type(error).__name__}") from error
+    except DBAPIError as error:
+        state = sqlstate(error)
+        if state == _UNDEFINED_TABLE:
+            raise DatabaseUnavailableError("the schema is missing: run `octo-api migrate`") from error
+        if error.connection_invalidated or state[:2] in _PASSING:
+            raise DatabaseUnavailableError(f"Postgres did not answer: {state}") from error
+        raise
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+def _note_use(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = monotonic()
+
+
+def _check_idle(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Ask a connection that lay idle whether it is alive, so that nobody meets a Postgres that was restarted.
+
+    One that was used a moment ago is not asked: that takes three round trips, and a request one.
+    """
+    # None of a new one, and of one made in the place of a dead one.
+    used = record.info.get(_USED)
+    if used is not None and monotonic() - used > _IDLE_SECONDS:
+        try:
+            connection.ping()
+        except Exception as error:
+            # All others are as old; the pool makes a new one.
+            raise InvalidatePoolError from error
 
 
 def sqlstate(error: DBAPIError) -> str:

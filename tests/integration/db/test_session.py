@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import asyncpg
 import pytest
 from pydantic import SecretStr
@@ -42,3 +45,34 @@ async def test_a_statement_that_takes_too_long(database_settings: DatabaseSettin
             await session.execute(text("SELECT pg_sleep(5)"))
     await database.ready()
     await database.close()
+
+
+async def test_connections_that_died_while_they_lay_idle_are_replaced_unnoticed(
+    postgres: PostgresServer, database_settings: DatabaseSettings
+) -> None:
+    one = database_settings.model_copy(update={"database_pool_size": 3})
+    database = Database(one, application_name="idle")
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            session = await stack.enter_async_context(database.transaction())
+            await session.execute(text("SELECT 1"))
+    killer = await asyncpg.connect(postgres.url("postgres"))
+    assert await killer.fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'idle'"
+    )
+    await killer.close()
+    await asyncio.sleep(0.3)  # long enough to count as idle; longer changes nothing
+    for _ in range(3):
+        async with database.reading() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+    await database.close()
+
+
+async def test_each_read_is_a_transaction_of_its_own(database: Database, database_settings: DatabaseSettings) -> None:
+    async with database.reading() as session:
+        first = await session.scalar(text("SELECT pg_current_xact_id()::text"))
+        assert await session.scalar(text("SELECT pg_current_xact_id()::text")) != first
+    # And the connection serves transactions again afterwards.
+    async with database.transaction() as session:
+        first = await session.scalar(text("SELECT pg_current_xact_id()::text"))
+        assert await session.scalar(text("SELECT pg_current_xact_id()::text")) == first
