@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -28,8 +29,16 @@ class RequestContext:
     resource: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
     """More for the audit row: what was asked for, never a secret."""
+    writes: list[asyncio.Future[Any]] = field(default_factory=list)
+    """What is still being written; the answer waits for it, so that whoever has one reads what they did."""
     allowance: Allowance | None = None
     """What is left of the caller's share, once the caller is known."""
+
+    async def written(self) -> None:
+        """Wait until what is being written is committed, or cannot be for now."""
+        if self.writes:
+            await asyncio.wait(self.writes)
+            self.writes.clear()
 
     def attach(self, scope: Scope) -> None:
         """Make this the context of a request."""

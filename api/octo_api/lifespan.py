@@ -50,7 +50,9 @@ from octo_api.webhooks import assembly as webhook_assembly
 from octo_api.webhooks.assembly import Webhooks
 from octo_core.db import migrate
 from octo_core.db.events_listener import listen
+from octo_core.db.group_commit import GroupCommit
 from octo_core.db.session import Database
+from octo_core.db.submissions import AUDIT, CLAIM, RECORD
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.kube.client import KubeClient
 
@@ -84,6 +86,10 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         stack.push_async_callback(database.close)
         kube = await KubeClient.connect(settings.kubeconfig, timeout=_KUBE_TIMEOUT_SECONDS)
         stack.push_async_callback(kube.close)
+        stack.push_async_callback(_flush, process.audit, database)
+        claims = await stack.enter_async_context(GroupCommit(database, CLAIM))
+        records = await stack.enter_async_context(GroupCommit(database, RECORD, AUDIT))
+        process.audit.write_with(records)
         submission = Submission(kube, clock=process.clock)
         first_key = asyncio.Event()
         auth = assemble(
@@ -98,7 +104,7 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             settings, database, clock=process.clock, random=process.random, metrics=process.metrics
         )
         stack.push_async_callback(webhooks.sender.close)
-        services = _services(process, database, kube, submission, auth, webhooks, first_key)
+        services = _services(process, database, kube, submission, claims, records, auth, webhooks, first_key)
         sweeper = Sweeper(
             database,
             submission,
@@ -116,7 +122,6 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         )
         process.drain.tell(services.feed.close)
 
-        stack.push_async_callback(_flush, process.audit, database)
         _start(stack, process.audit.run(database))
         _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
         archiver = services.log_archiver
@@ -146,6 +151,8 @@ def _services(
     database: Database,
     kube: KubeClient,
     submission: Submission,
+    claims: GroupCommit,
+    records: GroupCommit,
     auth: Auth,
     webhooks: Webhooks,
     first_key: asyncio.Event,
@@ -166,6 +173,8 @@ def _services(
         kube,
         providers=providers,
         submission=submission,
+        claims=claims,
+        records=records,
         metrics=process.metrics,
         clock=clock,
         new_key=new_key,

@@ -73,6 +73,7 @@ class RequestMiddleware:
                 if context.mutates:
                     # Before the answer, so that whoever has one finds what they did in the audit log.
                     await self._audit.keep(context, status)
+                await context.written()
             await send(message)
 
         try:

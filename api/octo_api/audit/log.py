@@ -7,12 +7,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from octo_api.context import RequestContext
 from octo_api.metrics import Metrics
 from octo_core.db import audit
 from octo_core.db.audit import AuditEntry, AuditOutcome
+from octo_core.db.group_commit import GroupCommit
 from octo_core.db.session import Database
+from octo_core.db.submissions import AUDIT
 from octo_core.domain.errors import DatabaseUnavailableError
 
 logger = logging.getLogger("octo.audit")
@@ -30,7 +33,10 @@ class _Pending:
 
 
 class AuditLog:
-    """A bounded buffer of entries and the task that writes them. Each entry is logged too."""
+    """Writes each entry with the next group of what requests write. Each entry is logged too.
+
+    What could not be written for now waits in a bounded buffer, for a task of its own.
+    """
 
     def __init__(self, *, clock: Callable[[], datetime], metrics: Metrics, capacity: int = CAPACITY) -> None:
         self._clock = clock
@@ -39,6 +45,11 @@ class AuditLog:
         self._pending: list[_Pending] = []
         self._wake = asyncio.Event()
         self._away = False
+        self._group: GroupCommit | None = None
+
+    def write_with(self, group: GroupCommit) -> None:
+        """From now on write with this group."""
+        self._group = group
 
     async def keep(self, context: RequestContext, status: int) -> None:
         """Record what became of a request, and wait until the row is committed; never raises.
@@ -70,15 +81,39 @@ class AuditLog:
             entry.outcome,
             extra={"actor": entry.actor, "resource": entry.resource, "status": status, "client": entry.client},
         )
+        pending = _Pending(entry, kept)
+        if self._group is None or self._pending:
+            self._later(pending)
+            return
+        try:
+            written = self._group.add(AUDIT, entry)
+        except DatabaseUnavailableError:
+            self._later(pending)
+        else:
+            written.add_done_callback(partial(self._written, pending))
+
+    def _written(self, pending: _Pending, written: asyncio.Future[None]) -> None:
+        error = None if written.cancelled() else written.exception()
+        if written.cancelled() or isinstance(error, DatabaseUnavailableError):
+            self._away = True
+            _resolve(pending.kept)
+            self._later(pending)
+            return
+        if error is not None:
+            logger.error("audit row could not be written", exc_info=error)
+            self._metrics.audit_dropped.inc()
+        _resolve(pending.kept)
+
+    def _later(self, pending: _Pending) -> None:
         if len(self._pending) >= self._capacity:
             self._metrics.audit_dropped.inc()
-            _resolve(kept)
+            _resolve(pending.kept)
             return
-        self._pending.append(_Pending(entry, kept))
+        self._pending.append(pending)
         self._wake.set()
 
     async def run(self, database: Database) -> None:
-        """Write entries as they come, until cancelled."""
+        """Write what could not be written when it came, until cancelled."""
         while True:
             await self._wake.wait()
             try:

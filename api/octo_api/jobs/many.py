@@ -28,6 +28,8 @@ from octo_core.domain.status import State
 
 AT_ONCE = 6
 """Fewer than there are connections to Postgres, so that other requests have some too."""
+MADE_AT_ONCE = 24
+"""More, since runs are written in groups, on two connections however many they are."""
 MAX_CANCELLED = 1000
 
 
@@ -73,6 +75,7 @@ class ManyJobs:
                     item, provider=item.provider, namespace=item.namespace or self._namespace, labels=item.labels
                 )
                 created = await self._jobs.create(caller, order, idempotency_key=key)
+                await created.settled()
             except OctoError as error:
                 return {"replayed": False, "job": None, **_refusal(error)}
             return {
@@ -82,7 +85,7 @@ class ManyJobs:
                 "problem": None,
             }
 
-        results = await _few_at_once([partial(one, place, item) for place, item in enumerate(items)])
+        results = await _few_at_once([partial(one, place, item) for place, item in enumerate(items)], MADE_AT_ONCE)
         return {"accepted": sum(result["job"] is not None for result in results), "items": results}
 
     async def cancel(self, caller: Caller, request: BulkCancelRequest, *, idempotency_key: str | None) -> Document:
@@ -117,7 +120,7 @@ class ManyJobs:
                 return {"id": uid, **_refusal(error)}
             return {"id": uid, "status": 202, "problem": None}
 
-        results = await _few_at_once([partial(one, uid) for uid in standing.uids])
+        results = await _few_at_once([partial(one, uid) for uid in standing.uids], AT_ONCE)
         answer = {"accepted": sum(result["status"] == 202 for result in results), "items": results}
         if hashed and all(result["status"] < 500 for result in results):
             async with self._database.transaction() as session:
@@ -136,8 +139,8 @@ def _refusal(error: OctoError) -> Document:
     return {"status": problem.status, "problem": problem.document()}
 
 
-async def _few_at_once(work: Sequence[Callable[[], Awaitable[Document]]]) -> list[Document]:
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _few_at_once(work: Sequence[Callable[[], Awaitable[Document]]], most: int) -> list[Document]:
+    gate = asyncio.Semaphore(most)
 
     async def one(step: Callable[[], Awaitable[Document]]) -> Document:
         async with gate:

@@ -81,7 +81,10 @@ async def made(
     if created.replayed:
         headers[REPLAYED_HEADER] = "true"
     wait = wait_of(prefer)
+    if created.recorded is not None:
+        context.writes.append(created.recorded)
     if wait is not None:
+        await context.written()
         record = await ended(services.database, caller, record, within=wait)
         headers["Preference-Applied"] = f"wait={wait}"
     over = wait is not None and State(record.state).terminal

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from octo_api.auth.caller import Caller
@@ -18,20 +19,23 @@ from octo_api.jobs.visible import visible
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
 from octo_core.db import files, idempotency, job_reads
+from octo_core.db.group_commit import GroupCommit
 from octo_core.db.idempotency import Claim
 from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
+from octo_core.db.submissions import CLAIM, RECORD, Submitted
 from octo_core.domain.errors import (
     ClusterUnavailableError,
     DatabaseUnavailableError,
+    NotFoundError,
 )
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS
 
 logger = logging.getLogger(__name__)
 
-_PATCH_TRIES = 5
-_GONE = "The OctoJob is gone from the cluster; only its history is left."
+_REPEATS_AT_ONCE = 6
+"""Fewer than there are connections to Postgres: a batch that is repeated leaves some for other requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,13 @@ class Created:
 
     record: JobRecord
     replayed: bool
+    recorded: asyncio.Future[None] | None = None
+    """Done when the run's row is committed, or known not to be for now; to be waited for before the answer."""
+
+    async def settled(self) -> None:
+        """Wait for that."""
+        if self.recorded is not None:
+            await asyncio.wait((self.recorded,))
 
 
 class JobService:
@@ -52,12 +63,17 @@ class JobService:
         *,
         providers: ProviderService,
         submission: Submission,
+        claims: GroupCommit,
+        records: GroupCommit,
         metrics: Metrics,
         clock: Callable[[], datetime],
         new_key: Callable[[], str],
         idempotency_ttl: timedelta,
     ) -> None:
         self._database = database
+        self._claims = claims
+        self._records = records
+        self._repeats = asyncio.Semaphore(_REPEATS_AT_ONCE)
         self._kube = kube
         self._known = KnownProviders(providers, clock=clock)
         self._submission = submission
@@ -75,16 +91,18 @@ class JobService:
         """
         caller.require_namespace(order.namespace)
         claim = self._claim(caller, order, idempotency_key)
-        if idempotency_key is not None:
-            standing = await self._standing(claim)
-            if standing is not None:
-                return await self._repeat(standing, claim.fingerprint)
-        await self._known.require(order.namespace, order.provider)
-        async with self._database.transaction() as session:
-            standing = await idempotency.take(session, claim)
+        try:
+            await self._known.require(order.namespace, order.provider)
+        except (NotFoundError, ClusterUnavailableError):
+            # A repeat must find its run also when the provider is gone by now, or the cluster away.
+            standing = await self._standing(claim) if idempotency_key is not None else None
+            if standing is None:
+                raise
+        else:
+            standing = await self._claims.add(CLAIM, claim)
         if standing is not None:
             return await self._repeat(standing, claim.fingerprint)
-        return Created(await self._submit(claim, keyed=idempotency_key is not None), replayed=False)
+        return await self._submit(claim, keyed=idempotency_key is not None)
 
     async def rerun(self, caller: Caller, uid: str, mode: RerunMode, *, idempotency_key: str | None) -> Created:
         """Make a run that repeats another. Raises JobNotFoundError, InvalidStateError, and as ``create``."""
@@ -110,25 +128,24 @@ class JobService:
         return claim_of(order, tenant=caller.subject, idempotency_key=key, now=self._clock(), ttl=self._ttl)
 
     async def _standing(self, claim: Claim) -> Claim | None:
-        """What an earlier request with the key left; looked up first, since a repeat must find its run also when
-        the provider is gone by now."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return await idempotency.find(session, claim.tenant, claim.key_hash, now=claim.created_at)
 
     async def _repeat(self, standing: Claim, fingerprint: str) -> Created:
         require_same_request(standing, fingerprint)
-        async with self._database.transaction() as session:
+        async with self._repeats, self._database.transaction() as session:
             uid = await self._submission.find(session, standing)
             record = await job_reads.get(session, uid) if uid is not None else None
+        created = Created(record, replayed=True) if record is not None else None
         if uid is None:
             # Claimed, and then nothing: a request under way at this moment, or one that a crash cut off.
-            record = await self._submit(standing, keyed=True)
-        if record is None:
+            created = replace(await self._submit(standing, keyed=True), replayed=True)
+        if created is None:
             raise JobNotFoundError("The run that this Idempotency-Key made is not kept any more.")
         self._metrics.replays.inc()
-        return Created(record, replayed=True)
+        return created
 
-    async def _submit(self, claim: Claim, *, keyed: bool) -> JobRecord:
+    async def _submit(self, claim: Claim, *, keyed: bool) -> Created:
         try:
             job = await self._submission.create(claim)
         except REFUSALS:
@@ -139,13 +156,32 @@ class JobService:
             if not keyed:
                 await self._take_back(claim)
             raise
+        return Created(
+            job_reads.record_of(job), replayed=False, recorded=self._record(Submitted(claim, job, self._clock()))
+        )
+
+    def _record(self, made: Submitted) -> asyncio.Future[None] | None:
+        """Write the run's row with those of others. The run exists, which is what was asked for: where Postgres is
+        away, sweeper and mirror write it later."""
+
+        def look(recorded: asyncio.Future[None]) -> None:
+            if not recorded.cancelled() and recorded.exception() is not None:
+                self._unrecorded(made, recorded.exception())
+
         try:
-            async with self._database.transaction() as session:
-                await self._submission.record(session, claim, job)
-        except DatabaseUnavailableError:
-            # The run exists, which is what was asked for; sweeper and mirror write its row later.
-            logger.warning("run created but not recorded yet", extra={"job_uid": job["metadata"]["uid"]})
-        return job_reads.record_of(job)
+            recorded = self._records.add(RECORD, made)
+        except DatabaseUnavailableError as error:
+            self._unrecorded(made, error)
+            return None
+        recorded.add_done_callback(look)
+        return recorded
+
+    def _unrecorded(self, made: Submitted, error: BaseException | None) -> None:
+        extra = {"job_uid": made.job["metadata"]["uid"]}
+        if isinstance(error, DatabaseUnavailableError):
+            logger.warning("run created but not recorded yet", extra=extra)
+        else:
+            logger.error("run created but could not be recorded", extra=extra, exc_info=error)
 
     async def _take_back(self, claim: Claim) -> None:
         try:

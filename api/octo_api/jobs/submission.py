@@ -83,8 +83,9 @@ class Submission:
 
     async def record(self, session: AsyncSession, claim: Claim, job: Raw) -> None:
         """Write the job's row and note its uid on the claim."""
-        await project(session, [job], now=self._clock())
+        # In the order of ``octo_core.db.submissions``.
         await idempotency.finish(session, claim, job["metadata"]["uid"])
+        await project(session, [job], now=self._clock())
 
 
 def _same_run(claim: Claim, job: Raw) -> Raw:

@@ -83,6 +83,7 @@ class VerificationRouter(BaseRouter):
         order = order_of(verify_options(name), provider=name, namespace=context.namespace)
         created = await services.jobs.create(caller, order, idempotency_key=idempotency_key)
         context.resource = created.record.uid
+        await created.settled()
         answer = await _answer(services, created.record, accept, status=202)
         answer.headers["Location"] = f"{self.prefix}/jobs/{created.record.uid}/checks"
         return answer

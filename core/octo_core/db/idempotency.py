@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw
+from octo_core.db.session import DatabaseContendedError
 from octo_core.db.tables import IdempotencyKeyRow
-from octo_core.domain.errors import DatabaseUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,42 @@ class Claim:
     job_uid: str | None = None
 
 
+def key_of(claim: Claim) -> tuple[str, str]:
+    """What a claim is found by; claims are locked in this order."""
+    return claim.tenant, claim.key_hash
+
+
+# One document for any number of rows: one statement to prepare, and one round trip.
+_DOCUMENT = bindparam("claims", type_=JSONB)
+_TAKE = text(
+    """
+    INSERT INTO idempotency_keys
+      (tenant, key_hash, fingerprint, namespace, job_name, manifest, created_at, expires_at, job_uid)
+    SELECT tenant, key_hash, fingerprint, namespace, job_name, manifest, created_at, expires_at, job_uid
+    FROM jsonb_to_recordset(:claims) AS given(
+      tenant text, key_hash text, fingerprint text, namespace text, job_name text, manifest jsonb,
+      created_at timestamptz, expires_at timestamptz, job_uid text)
+    ON CONFLICT DO NOTHING
+    RETURNING tenant, key_hash
+    """
+).bindparams(_DOCUMENT)
+_FINISH = text(
+    """
+    UPDATE idempotency_keys AS known SET job_uid = held.job_uid
+    FROM (
+      SELECT found.tenant, found.key_hash, given.job_uid
+      FROM jsonb_to_recordset(:claims) AS given(tenant text, key_hash text, fingerprint text, job_uid text)
+      JOIN idempotency_keys AS found
+        ON found.tenant = given.tenant AND found.key_hash = given.key_hash AND found.fingerprint = given.fingerprint
+      ORDER BY found.tenant, found.key_hash
+      FOR UPDATE OF found SKIP LOCKED
+    ) AS held
+    WHERE known.tenant = held.tenant AND known.key_hash = held.key_hash
+    RETURNING known.tenant, known.key_hash
+    """
+).bindparams(_DOCUMENT)
+
+
 async def find(session: AsyncSession, tenant: str, key_hash: str, *, now: datetime) -> Claim | None:
     """The claim that stands for this key, if it has not expired."""
     row = await session.scalar(
@@ -44,7 +82,7 @@ async def find(session: AsyncSession, tenant: str, key_hash: str, *, now: dateti
 async def take(session: AsyncSession, claim: Claim) -> Claim | None:
     """Make the claim, in place of an expired one; None if it was made, else the one that stands.
 
-    Never waits for a sweeper that holds a live row: an upsert would. Raises DatabaseUnavailableError if
+    Never waits for a sweeper that holds a live row: an upsert would. Raises DatabaseContendedError if
     another claim on the key comes and goes meanwhile.
     """
     for _ in range(3):
@@ -66,7 +104,47 @@ async def take(session: AsyncSession, claim: Claim) -> Claim | None:
         standing = await find(session, claim.tenant, claim.key_hash, now=claim.created_at)
         if standing is not None:
             return standing
-    raise DatabaseUnavailableError("claims on this Idempotency-Key come and go")
+    raise DatabaseContendedError("claims on this Idempotency-Key come and go")
+
+
+async def take_many(session: AsyncSession, claims: Sequence[Claim]) -> list[Claim | None]:
+    """The same for many claims, sorted by ``key_of``; of several on one key, the first makes it."""
+    first: dict[tuple[str, str], Claim] = {}
+    for claim in claims:
+        first.setdefault(key_of(claim), claim)
+    made = await _insert(session, first.values())
+    standing: dict[tuple[str, str], Claim] = {}
+    for key, claim in first.items():
+        if key not in made:
+            # A request that is repeated, or, seldom, one whose key was used before and has expired.
+            found = await find(session, *key, now=claim.created_at) or await take(session, claim)
+            if found is not None:
+                standing[key] = found
+
+    def stands(claim: Claim) -> Claim | None:
+        maker = first[key_of(claim)]
+        return standing.get(key_of(claim), None if maker is claim else maker)
+
+    return [stands(claim) for claim in claims]
+
+
+async def finish_many(session: AsyncSession, claims: Sequence[Claim]) -> None:
+    """Note of many claims, sorted by ``key_of``, which OctoJob each became: its ``job_uid``.
+
+    Passes over one that a sweeper holds, which is about the same, and puts back one that another request with the key
+    took away meanwhile because it was refused.
+    """
+    latest = {key_of(claim): claim for claim in claims}
+    noted = await session.execute(_FINISH, {"claims": [_values(claim) for claim in latest.values()]})
+    for row in noted:
+        del latest[row.tenant, row.key_hash]
+    if latest:
+        await _insert(session, latest.values())
+
+
+async def _insert(session: AsyncSession, claims: Iterable[Claim]) -> set[tuple[str, str]]:
+    made = await session.execute(_TAKE, {"claims": [_values(claim) for claim in claims]})
+    return {(row.tenant, row.key_hash) for row in made}
 
 
 async def finish(session: AsyncSession, claim: Claim, job_uid: str) -> None:
@@ -126,6 +204,11 @@ async def delete_expired(session: AsyncSession, *, now: datetime, limit: int = 1
             IdempotencyKeyRow.tenant == expired.c.tenant, IdempotencyKeyRow.key_hash == expired.c.key_hash
         )
     )
+
+
+def _values(claim: Claim) -> dict[str, Any]:
+    # Not by asdict, which copies the whole manifest.
+    return {field.name: getattr(claim, field.name) for field in fields(claim)}
 
 
 def _claim(row: IdempotencyKeyRow) -> Claim:

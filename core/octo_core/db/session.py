@@ -17,14 +17,20 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.settings import DatabaseSettings
 
-__all__ = ["AsyncSession", "Database"]
+__all__ = ["AsyncSession", "Database", "DatabaseContendedError"]
 
 # Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), retry.
 _PASSING = ("08", "53", "57", "40")
+# Serialization failure, deadlock, lock timeout: another transaction was in the way, and this one may be tried again.
+_CONTENDED = ("40001", "40P01", "55P03")
 # At an installation's start, until the migration has run.
 _UNDEFINED_TABLE = "42P01"
 _USED = "octo_used_at"
 _IDLE_SECONDS = 0.2
+
+
+class DatabaseContendedError(DatabaseUnavailableError):
+    """Another transaction was in the way; nothing of this one was kept, and it may be tried again at once."""
 
 
 class Database:
@@ -94,6 +100,8 @@ def _octo_errors() -> Iterator[None]:
         state = sqlstate(error)
         if state == _UNDEFINED_TABLE:
             raise DatabaseUnavailableError("the schema is missing: run `octo-api migrate`") from error
+        if state in _CONTENDED:
+            raise DatabaseContendedError(f"Postgres did not answer: {state}") from error
         if error.connection_invalidated or state[:2] in _PASSING:
             raise DatabaseUnavailableError(f"Postgres did not answer: {state}") from error
         raise
