@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Cli
+from tests.support.cli import Cli, Done
 from tests.support.kubectl import KUBECONFIG
 from tests.support.release import Release, image_tag
 
-Make = Callable[[], Cli]
+Call = Callable[..., Done]
 
 
 def provider(octo: Release, script: str) -> str:
@@ -31,17 +31,23 @@ def provider(octo: Release, script: str) -> str:
 
 
 @pytest.fixture(params=["octo", "kubectl octo"])
-def cli(request: pytest.FixtureRequest, octo: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    if request.param == "octo":
-        key = tmp_path / "key"
-        key.write_text(octo.api_key)
+def cli(request: pytest.FixtureRequest, octo: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    if request.param == "kubectl octo":
+        monkeypatch.setenv("KUBECONFIG", str(KUBECONFIG))
+        return Cli(tmp_path, monkeypatch, "-n", octo.kubectl.namespace, plugin=True)
+    key = tmp_path / "key"
+    key.write_text(octo.api_key)
+
+    def call(*arguments: str) -> Done:
+        # Makes the tunnel anew if an earlier test had the api's pod replaced.
+        octo.request("GET", "/healthz", key=None)
         server = f"http://127.0.0.1:{octo.forward.port()}"
-        return Cli(tmp_path, monkeypatch, "--server", server, "--api-key-file", str(key))
-    monkeypatch.setenv("KUBECONFIG", str(KUBECONFIG))
-    return Cli(tmp_path, monkeypatch, "-n", octo.kubectl.namespace, plugin=True)
+        return Cli(tmp_path, monkeypatch, "--server", server, "--api-key-file", str(key))(*arguments)
+
+    return call
 
 
-def test_a_run_is_followed_and_one_that_breaks_is_explained(cli: Cli, octo: Release) -> None:
+def test_a_run_is_followed_and_one_that_breaks_is_explained(cli: Call, octo: Release) -> None:
     well = provider(octo, "echo one; sleep 1; echo two")
     followed = cli("run", well, "--follow")
     assert (followed.code, followed.out) == (0, "one\ntwo\n"), followed

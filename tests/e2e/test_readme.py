@@ -44,7 +44,7 @@ def test_every_shell_command_runs(octo: Release, remote: Remote, tmp_path: Path)
         env={**environment(), "XDG_CONFIG_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
