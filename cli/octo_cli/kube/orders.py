@@ -16,6 +16,9 @@ from octo_core.domain.rerun import repeated_spec
 TENANT = "kubectl"
 """Stands before the idempotency keys of this way, so that they never meet the server's."""
 
+ORDER = f"{names.GROUP}/order"
+"""Annotation with the fingerprint of what was asked for under a key. ``spec.idempotency`` is Octo's own to write."""
+
 _SUFFIX = 6
 
 
@@ -28,19 +31,14 @@ def octojob(order: Order, *, namespace: str) -> dict[str, Any]:
         **partition_labels(namespace, order.provider),
     }
     spec = {**order.options, "providerRef": {"name": order.provider}}
-    key = order.idempotency_key
-    if key is None:
+    meta: dict[str, Any] = {"namespace": namespace, "labels": labels}
+    if order.idempotency_key is None:
         room = names.MAX_JOB_NAME_LENGTH - _SUFFIX
-        name = {"generateName": f"{order.provider[:room].rstrip('-.')}-"}
+        meta["generateName"] = f"{order.provider[:room].rstrip('-.')}-"
     else:
-        name = {"name": names.keyed_job_name(TENANT, key)}
-        spec["idempotency"] = {"keyHash": _hash(f"{TENANT}\0{key}"), "fingerprint": _fingerprint(spec, order.labels)}
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "OctoJob",
-        "metadata": {**name, "namespace": namespace, "labels": labels},
-        "spec": spec,
-    }
+        meta["name"] = names.keyed_job_name(TENANT, order.idempotency_key)
+        meta["annotations"] = {ORDER: _fingerprint(spec, order.labels)}
+    return {"apiVersion": names.API_VERSION, "kind": "OctoJob", "metadata": meta, "spec": spec}
 
 
 def repeated(job: models.Job, *, idempotency_key: str | None) -> dict[str, Any]:
@@ -56,13 +54,10 @@ def repeated(job: models.Job, *, idempotency_key: str | None) -> dict[str, Any]:
 
 def same_order(asked: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Whether an OctoJob of that name stands for the same order."""
-    prints = [(raw.get("spec") or {}).get("idempotency", {}).get("fingerprint") for raw in (asked, found)]
+    prints = [(raw["metadata"].get("annotations") or {}).get(ORDER) for raw in (asked, found)]
     return prints[0] is not None and prints[0] == prints[1]
 
 
 def _fingerprint(spec: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    return _hash(json.dumps({"spec": spec, "labels": labels}, sort_keys=True, separators=(",", ":")))
-
-
-def _hash(text: str) -> str:
+    text = json.dumps({"spec": spec, "labels": labels}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
