@@ -69,6 +69,10 @@ def test_a_manifest_is_valid(block: Block) -> None:
                     TypeAdapter[Any](cast(Any, field.annotation)).validate_python(value)
             else:
                 model.model_validate(document["spec"])
+        elif document["kind"] == "Kustomization":
+            for resource in document["resources"]:
+                assert (ROOT / resource.replace("../", "")).exists(), resource
+            assert all(yaml.safe_load(patch["patch"]) for patch in document.get("patches", ()))
         else:
             assert document["kind"] in ("Secret", "ServiceAccount", "NetworkPolicy", "Cluster", "ExternalSecret"), block
             assert document["metadata"]["name"], block
