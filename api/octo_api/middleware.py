@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from octo_api.audit.log import AuditLog
+from octo_api.audit.log import GONE_AWAY, AuditLog
 from octo_api.context import RequestContext
 from octo_api.errors import INTERNAL, response_of
 from octo_api.limits.clients import ClientAddresses
@@ -86,8 +86,8 @@ class RequestMiddleware:
             await response_of(INTERNAL, Request(scope))(scope, receive, note)
         finally:
             if context.mutates and not status:
-                self._audit.note(context, 499)
-            self._account(scope, context, status or 499, perf_counter() - began)
+                self._audit.note(context, GONE_AWAY)
+            self._account(scope, context, status or GONE_AWAY, perf_counter() - began)
 
     def _account(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
         # The template of the route, so that ids neither leak into metrics nor multiply them.

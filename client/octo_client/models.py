@@ -63,7 +63,7 @@ class ApiKeyRequest(BaseModel):
 
 class AuditOutcome(StrEnum):
     """
-    Whether the caller was let through; ``status`` tells what came of it.
+    Whether what was asked for was taken; ``status`` tells what came of it.
     """
 
     ALLOWED = "Allowed"
@@ -91,7 +91,7 @@ class AuditRecord(BaseModel):
     namespace: str | None
     outcome: Annotated[
         AuditOutcome,
-        Field(description="Whether the caller was let through; `status` tells what came of it."),
+        Field(description="`Denied`: refused, for who asked or for what, as `status` tells; nothing was changed."),
     ]
     request_id: Annotated[str, Field(alias="requestId")]
     resource: Annotated[str | None, Field(description="Id or name of what it was done to.")]

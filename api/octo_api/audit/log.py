@@ -21,6 +21,8 @@ from octo_core.domain.errors import DatabaseUnavailableError
 logger = logging.getLogger("octo.audit")
 
 CAPACITY = 10_000
+GONE_AWAY = 499
+"""Status in the log of a request whose client did not wait for the answer."""
 _BATCH = 200
 _RETRY_SECONDS = 2.0
 _KEEP_SECONDS = 1.0
@@ -67,7 +69,7 @@ class AuditLog:
             at=self._clock(),
             actor=context.actor,
             action=context.action or "unknown",
-            outcome=AuditOutcome.DENIED if status in (401, 403) else AuditOutcome.ALLOWED,
+            outcome=outcome_of(status),
             namespace=context.namespace,
             resource=context.resource,
             status=status,
@@ -143,6 +145,11 @@ class AuditLog:
             for pending in batch:
                 _resolve(pending.kept)
             del self._pending[: len(batch)]
+
+
+def outcome_of(status: int) -> AuditOutcome:
+    """What an answer of this status means. Whether something was done before a failure is not known."""
+    return AuditOutcome.DENIED if 400 <= status < GONE_AWAY else AuditOutcome.ALLOWED
 
 
 def _resolve(kept: asyncio.Future[None] | None) -> None:

@@ -17,7 +17,9 @@ class AuditRecord(Model):
     at: Time
     actor: str | None = Field(description="Subject of the credential; none if there was no valid one.")
     action: str = Field(description="Noun and verb, such as `jobs.create`.", examples=["jobs.create"])
-    outcome: AuditOutcome = Field(description="Whether the caller was let through; `status` tells what came of it.")
+    outcome: AuditOutcome = Field(
+        description="`Denied`: refused, for who asked or for what, as `status` tells; nothing was changed."
+    )
     namespace: str | None
     resource: str | None = Field(description="Id or name of what it was done to.")
     status: int = Field(description="HTTP status of the answer.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from octo_api.jobs.labels import check_own
 from octo_api.jobs.schemas import JobOptions
 from octo_core.crd.resources import Raw
+from octo_core.crd.scheduled import schedule_ref
 from octo_core.db.idempotency import Claim
 from octo_core.domain import names
 from octo_core.domain.errors import InvalidError
@@ -60,6 +61,14 @@ def order_of(request: JobOptions, *, provider: str, namespace: str, labels: Mapp
     return Order(provider, namespace, options, given, print_)
 
 
+def by_schedule(order: Order, scheduled_time: datetime) -> Order:
+    """The order as one of the provider's schedule, whose policy on overlaps then counts the run.
+
+    The time does not tell it from another order: asked for again under one key, it is the same.
+    """
+    return replace(order, spec={**order.spec, "scheduleRef": schedule_ref(order.provider, scheduled_time)})
+
+
 def octojob(order: Order, *, name: str, requested_by: str, hashed_key: str) -> Raw:
     """The OctoJob to create."""
     return {
@@ -72,6 +81,7 @@ def octojob(order: Order, *, name: str, requested_by: str, hashed_key: str) -> R
                 **order.labels,
                 names.LABEL_MANAGED_BY: names.MANAGED_BY,
                 names.LABEL_PROVIDER: order.provider,
+                **({names.LABEL_SCHEDULE: order.provider} if "scheduleRef" in order.spec else {}),
                 **partition_labels(order.namespace, order.provider),
             },
             # Set from the start, it saves the controller a write.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Body, Header, Query, Response
@@ -12,7 +13,7 @@ from octo_api.deps import CallerDep, ContextDep, ServicesDep
 from octo_api.etags import IfMatch, IfNoneMatch, is_known
 from octo_api.jobs.documents import document_of, etag_of, job_response, json_response
 from octo_api.jobs.listing import JobQuery
-from octo_api.jobs.manifest import order_of
+from octo_api.jobs.manifest import by_schedule, order_of
 from octo_api.jobs.many import BulkCancelRequest
 from octo_api.jobs.schemas import (
     KEY_PATTERN,
@@ -61,10 +62,13 @@ async def submit_job(
     idempotency_key: str | None,
     prefer: str | None = None,
     dry_run: bool = False,
+    scheduled_time: datetime | None = None,
 ) -> Response:
-    """The one way to make a run, for both routes that do."""
+    """The one way to make a run, for all routes that do; with ``scheduled_time``, as one of its provider's schedule."""
     context.namespace = request.namespace or services.namespace
     order = order_of(request, provider=provider, namespace=context.namespace, labels=request.labels)
+    if scheduled_time is not None:
+        order = by_schedule(order, scheduled_time)
     if dry_run:
         return json_response(document_of(await services.jobs.try_out(caller, order)), 202)
     created = await services.jobs.create(caller, order, idempotency_key=idempotency_key)

@@ -96,6 +96,7 @@ class ScheduleRouter(BaseRouter):
             provider=name,
             request=ProviderJobRequest(namespace=context.namespace),
             idempotency_key=idempotency_key,
+            scheduled_time=services.clock(),
         )
 
     async def backfill(

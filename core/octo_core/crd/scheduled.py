@@ -18,6 +18,11 @@ from octo_core.domain.names import (
 from octo_core.domain.partitions import partition_labels
 
 
+def schedule_ref(provider: str, at: datetime) -> dict[str, Any]:
+    """``spec.scheduleRef`` of a run by a provider's schedule."""
+    return {"name": provider, "scheduledTime": rfc3339(at)}
+
+
 def scheduled_job(namespace: str, provider: str, tick: datetime, *, requested_by: str) -> dict[str, Any]:
     """What to create. Its name is that of the tick, so that there is one run of it however often it is created."""
     return {
@@ -38,6 +43,6 @@ def scheduled_job(namespace: str, provider: str, tick: datetime, *, requested_by
         "spec": {
             "providerRef": {"name": provider},
             "requestedBy": requested_by,
-            "scheduleRef": {"name": provider, "scheduledTime": rfc3339(tick)},
+            "scheduleRef": schedule_ref(provider, tick),
         },
     }

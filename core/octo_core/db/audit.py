@@ -15,10 +15,11 @@ from octo_core.db.tables import AuditRow
 
 
 class AuditOutcome(StrEnum):
-    """Whether the caller was let through; ``status`` tells what came of it."""
+    """Whether what was asked for was taken; ``status`` tells what came of it."""
 
     ALLOWED = "Allowed"
     DENIED = "Denied"
+    """Refused, for who asked (401, 403) or for what: nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)

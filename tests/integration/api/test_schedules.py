@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -32,10 +32,14 @@ async def test_the_next_times(hourly: None, admin: httpx.AsyncClient) -> None:
     assert (without["schedule"], without["nextTimes"]) == (None, [])
 
 
-async def test_now(hourly: None, admin: httpx.AsyncClient, kube: FakeKube) -> None:
+async def test_now(hourly: None, api: Api, admin: httpx.AsyncClient, kube: FakeKube) -> None:
     key = {"Idempotency-Key": "now"}
     made = await admin.post("/v1/providers/acme/schedule:trigger", headers=key)
     assert (made.status_code, made.json()["provider"]) == (202, "acme")
+    (job,) = kube.of_kind("octojobs")
+    assert (job["spec"]["scheduleRef"]["name"], job["metadata"]["labels"]["octo.dev/schedule"]) == ("acme", "acme")
+    assert made.json()["schedule"] == "acme"
+    api.clock.offset = timedelta(hours=1)
     again = await admin.post("/v1/providers/acme/schedule:trigger", headers=key)
     assert (again.json()["id"], len(kube.of_kind("octojobs"))) == (made.json()["id"], 1)
     refused = await admin.post("/v1/providers/still/schedule:trigger")

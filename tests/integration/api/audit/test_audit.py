@@ -51,6 +51,18 @@ async def test_a_refusal_can_be_read(api: Api) -> None:
     assert (await reader.get("/v1/jobs")).status_code == 403
 
 
+async def test_what_was_asked_for_in_vain_is_no_success(admin: httpx.AsyncClient) -> None:
+    for number, (body, status) in enumerate((({"provider": "acme"}, 202), ({"provider": "gone"}, 404), ({}, 422))):
+        answer = await admin.post("/v1/jobs", json=body, headers={"X-Request-Id": f"try-{number}"})
+        assert answer.status_code == status
+    outcomes = []
+    for number in range(3):
+        (row,) = (await admin.get(f"/v1/audit?requestId=try-{number}")).json()["items"]
+        outcomes.append((row["outcome"], row["status"]))
+    assert outcomes == [("Allowed", 202), ("Denied", 404), ("Denied", 422)]
+    assert len((await admin.get("/v1/audit?outcome=Denied")).json()["items"]) == 2
+
+
 async def test_pages_hold_each_row_once(api: Api, admin: httpx.AsyncClient, database: Database) -> None:
     old = api.clock() - timedelta(days=1)
     # Many of one instant: the id decides.
