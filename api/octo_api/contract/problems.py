@@ -27,7 +27,8 @@ def problem_types() -> list[ProblemType]:
     """All types, by code."""
     found = {code: ProblemType(code, status, False, meaning) for status, code, meaning in HTTP_PROBLEMS}
     for kind in _kinds(OctoError):
-        if kind.__module__.startswith(("octo_core.", "octo_api.")):
+        # A class that has no code of its own is one of its base to whoever made the request.
+        if "code" in vars(kind) and kind.__module__.startswith(("octo_core.", "octo_api.")):
             meaning = _OF_THE_INSIDE.get(kind.code) or inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
             status = status_of(kind) or HTTPStatus.INTERNAL_SERVER_ERROR
             found[kind.code] = ProblemType(kind.code, status, kind.retryable, " ".join(meaning.split()))
