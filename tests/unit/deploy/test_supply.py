@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from email.message import Message
 
 import pytest
@@ -105,3 +106,14 @@ def test_bills_of_materials_are_valid_whole_and_the_same_each_time() -> None:
         }
         assert all(part["hashes"] and part["licenses"] for part in made["components"])
         assert f'image.version="{VERSION}"' in (REPO / "deploy" / "Dockerfile").read_text()
+
+
+def test_every_image_runs_as_nobody_in_particular() -> None:
+    stages: dict[str, str] = {}
+    name = ""
+    for line in (REPO / "deploy" / "Dockerfile").read_text().splitlines():
+        if match := re.fullmatch(r"FROM \S+ AS (\S+)", line):
+            name = match[1]
+        elif line.startswith("USER "):
+            stages[name] = line
+    assert stages == dict.fromkeys(("api", "controller", "worker", "postgres", "demo"), "USER 65532:65532")
