@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff promtool pause helm bench kwok
+#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff promtool kubeconform pause helm bench kwok
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -50,6 +50,13 @@ tool_promtool() {
   local dir
   dir="$(go_built promtool build_promtool "=$PROMETHEUS_VERSION")" || exit 1
   link_bin "$dir/promtool" promtool
+}
+
+# Holds the chart's manifests to schemas.
+tool_kubeconform() {
+  local dir
+  dir="$(go_built kubeconform build_kubeconform "=$KUBECONFORM_VERSION")" || exit 1
+  link_bin "$dir/kubeconform" kubeconform
 }
 
 # The servers and peers of `make bench-worker`; no other verb needs rclone.
@@ -104,11 +111,13 @@ main() {
       tool_versitygw
       tool_oasdiff
       tool_promtool
+      tool_kubeconform
     else
       tool_helm
       tool_versitygw
       tool_oasdiff
       tool_promtool
+      tool_kubeconform
     fi
   fi
   for tool in "${names[@]}"; do

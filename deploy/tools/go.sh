@@ -57,6 +57,11 @@ build_promtool() {
     "github.com/prometheus/prometheus/cmd/promtool@$PROMETHEUS_VERSION"
 }
 
+build_kubeconform() {
+  with_progress "kubeconform $KUBECONFORM_VERSION (20 seconds the first time)" \
+    env GOBIN="$1" go install -ldflags "-s -w" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION"
+}
+
 build_rclone() {
   with_progress "rclone $RCLONE_VERSION, a peer of the benches (8 minutes the first time)" \
     env GOBIN="$1" go install -ldflags "-s -w" "github.com/rclone/rclone@$RCLONE_VERSION"
