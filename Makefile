@@ -48,6 +48,10 @@ test-e2e: env tools cluster image ## Against a real cluster with the chart insta
 test-cluster: env tools ## Take the local cluster down and up, and prove that it leaves nothing behind
 	@$(PYTEST) -m cluster
 
+.PHONY: browser
+browser: ## Chromium without a window, which the tests of the console look at it with
+	@deploy/tools.sh browser
+
 .PHONY: chaos
 chaos: env tools ## Rounds of faults on all of Octo's parts as processes (SEEDS=200 FIRST=1 RIGS=1)
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(RIGS),--rigs $(RIGS))

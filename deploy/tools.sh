@@ -2,7 +2,7 @@
 # Installs and builds what the cluster and the images need; idempotent.
 #
 #   deploy/tools.sh            everything this machine's way needs
-#   deploy/tools.sh NAME...    only these of: packages kube coredns versitygw oasdiff promtool kubeconform pause helm bench kwok
+#   deploy/tools.sh NAME...    only these of: packages browser kube coredns versitygw oasdiff promtool kubeconform pause helm bench kwok
 #
 # Results are cached by content in $XDG_CACHE_HOME/octo and linked into .octo/bin.
 set -euo pipefail
@@ -17,6 +17,9 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 . "$here/tools/wheels.sh"
 
 tool_packages() { install_packages; }
+
+# Chromium without a window, for the tests of the console.
+tool_browser() { install_browser; }
 
 tool_kube() {
   local dir name
@@ -103,7 +106,7 @@ main() {
       # One after the other: one Go build alone keeps all cores busy most of the time,
       # and the small ones reuse what the big one has compiled. What waits on
       # the network or on dpkg goes on beside them.
-      (tool_packages && tool_helm && "$here/images.sh" base >/dev/null) &
+      (tool_packages && tool_browser && tool_helm && "$here/images.sh" base >/dev/null) &
       jobs+=($!)
       tool_pause
       tool_kube

@@ -16,6 +16,7 @@ from octo_api.audit.router import AuditRouter
 from octo_api.auth.credentials import parse_key
 from octo_api.auth.keys_router import ApiKeyRouter
 from octo_api.auth.router import AuthRouter
+from octo_api.console.router import ConsoleRouter
 from octo_api.contract.document import document
 from octo_api.errors import register_error_handlers
 from octo_api.events.router import EventRouter
@@ -107,6 +108,8 @@ def create_app(
     )
     for noun in nouns:
         app.include_router(noun.router)
+    if settings.console_enabled:
+        app.include_router(ConsoleRouter(settings, namespace=settings.namespace).router)
 
     described: dict[str, Any] = {}
 

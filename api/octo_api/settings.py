@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from octo_api.auth.settings import AuthSettings
+from octo_api.console.settings import ConsoleSettings
 from octo_api.limits.settings import LimitSettings
 from octo_api.webhooks.settings import WebhookSettings
 from octo_core.settings import ClusterSettings
 
 
-class ApiSettings(ClusterSettings, AuthSettings, LimitSettings, WebhookSettings):
+class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettings):
     """Of `octo-api serve`."""
 
     listen_host: str = "0.0.0.0"  # noqa: S104 - a pod serves its own network

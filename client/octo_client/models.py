@@ -1789,27 +1789,6 @@ class PodTemplate(BaseModel):
     tolerations: Annotated[list[dict[str, Any]] | None, Field(description="As in a pod.")] = None
 
 
-class Provider(BaseModel):
-    """
-    An OctoProvider. Secrets stand in it by reference only.
-    """
-
-    model_config = ConfigDict(
-        extra="ignore",
-        populate_by_name=True,
-    )
-    conditions: list[Condition]
-    created_at: Annotated[AwareDatetime, Field(alias="createdAt")]
-    id: Annotated[str, Field(description="Same as its name.")]
-    labels: dict[str, str]
-    last_job: Annotated[str | None, Field(alias="lastJob")]
-    last_success_at: Annotated[AwareDatetime | None, Field(alias="lastSuccessAt")]
-    name: str
-    namespace: str
-    spec: dict[str, Any]
-    type: Annotated[str, Field(description="`sftp`, or `container` for the user's own main logic.")]
-
-
 class ProviderJobRequest(BaseModel):
     """
     Body of ``POST /v1/providers/{name}/jobs``.
@@ -1880,19 +1859,6 @@ class ProviderJobRequest(BaseModel):
     ] = None
     transfer: Transfer | None = None
     ttl: Ttl | None = None
-
-
-class ProviderPage(BaseModel):
-    """
-    A page of providers by name.
-    """
-
-    model_config = ConfigDict(
-        extra="ignore",
-        populate_by_name=True,
-    )
-    items: list[Provider]
-    next_cursor: Annotated[str | None, Field(alias="nextCursor", description="None on the last page.")]
 
 
 class ProviderSelection(BaseModel):
@@ -2564,6 +2530,44 @@ class OpenPgp(BaseModel):
             description="The signers' public keys, armored or binary, one after the other.",
         ),
     ] = None
+
+
+class Provider(BaseModel):
+    """
+    An OctoProvider. Secrets stand in it by reference only.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore",
+        populate_by_name=True,
+    )
+    conditions: list[Condition]
+    created_at: Annotated[AwareDatetime, Field(alias="createdAt")]
+    id: Annotated[str, Field(description="Same as its name.")]
+    labels: dict[str, str]
+    last_job: Annotated[str | None, Field(alias="lastJob")]
+    last_success_at: Annotated[AwareDatetime | None, Field(alias="lastSuccessAt")]
+    name: str
+    namespace: str
+    schedule: Annotated[
+        ScheduleStatus | None,
+        Field(description="What became of its schedule so far; null without one."),
+    ]
+    spec: dict[str, Any]
+    type: Annotated[str, Field(description="`sftp`, or `container` for the user's own main logic.")]
+
+
+class ProviderPage(BaseModel):
+    """
+    A page of providers by name.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore",
+        populate_by_name=True,
+    )
+    items: list[Provider]
+    next_cursor: Annotated[str | None, Field(alias="nextCursor", description="None on the last page.")]
 
 
 class ProviderSchedule(BaseModel):

@@ -13,6 +13,11 @@ OCTO_PACKAGES=(
   # The archivers that the unpacking is tested against.
   bzip2=bzip2 zstd=zstd pigz=pigz bsdtar=libarchive-tools 7z=p7zip-full zip=zip
 )
+# What shows the console to its tests, with the letters for it.
+OCTO_BROWSER_PACKAGES=(
+  chromium-headless-shell=chromium-headless-shell
+  /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
+)
 # Debian's own python3 has its venv module in a package apart.
 if [[ $(command -v python3) == /usr/bin/python3 ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then
   OCTO_PACKAGES+=(no-ensurepip=python3-venv)
@@ -20,14 +25,18 @@ fi
 
 missing_packages() {
   local pair
-  for pair in "${OCTO_PACKAGES[@]}"; do
-    command -v "${pair%%=*}" >/dev/null || printf '%s\n' "${pair#*=}"
+  for pair in "$@"; do
+    [[ -e ${pair%%=*} ]] || command -v "${pair%%=*}" >/dev/null || printf '%s\n' "${pair#*=}"
   done
 }
 
-install_packages() {
+install_packages() { install_missing "${OCTO_PACKAGES[@]}"; }
+install_browser() { install_missing "${OCTO_BROWSER_PACKAGES[@]}"; }
+
+# install_missing COMMAND=PACKAGE...
+install_missing() {
   local missing
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]})) || return 0
   if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
     die "missing: ${missing[*]} (names of Debian packages). The local cluster needs root on Debian 12;" \

@@ -12,6 +12,7 @@ from octo_api.jobs.schemas import DNS_LABEL, DNS_SUBDOMAIN
 from octo_core.crd.resources import Raw, parse_time
 from octo_core.domain.model import Model, Time
 from octo_core.domain.provider import OctoProviderSpec, OctoProviderStatus
+from octo_core.domain.schedule import ScheduleStatus
 from octo_core.domain.status import Condition
 
 
@@ -41,6 +42,7 @@ class Provider(Model):
     created_at: Time
     last_success_at: Time | None
     last_job: str | None
+    schedule: ScheduleStatus | None = Field(description="What became of its schedule so far; null without one.")
     conditions: tuple[Condition, ...]
     labels: dict[str, str]
     spec: dict[str, Any]
@@ -65,6 +67,7 @@ def provider_of(raw: Raw) -> Provider:
         created_at=parse_time(meta["creationTimestamp"]),
         last_success_at=status.last_success_time,
         last_job=status.last_job,
+        schedule=status.schedule,
         conditions=status.conditions,
         labels=meta.get("labels") or {},
         spec=spec,

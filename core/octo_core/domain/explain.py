@@ -157,11 +157,9 @@ def _words(
         place = f" at place {status.queue_position}" if status.queue_position else ""
         waiting = status.condition(ConditionType.ADMITTED)
         why = f": {waiting.message}" if waiting and waiting.message else ""
-        return f"It waits for its turn{place}{why}.", [
-            "Wait, or raise its priority (PATCH the job), or end what runs before it."
-        ]
+        return f"It waits for its turn{place}{why}.", ["Wait, or raise its priority, or end what runs before it."]
     if state is State.SUSPENDED:
-        return "It is held by spec.suspend.", ['Let it go on: PATCH the job with {"suspend": false}.']
+        return "It is held by spec.suspend.", ["Let it go on: set suspend to false."]
     if state is State.STARTING:
         return _starting(status, pods)
     if state is State.RUNNING:
@@ -177,10 +175,10 @@ def _words(
         resolution = [failure.resolution] if failure and failure.resolution else []
         return _sentence(text), [
             *resolution,
-            "Then rerun it: POST …:rerun, with mode FailedFiles for those files only.",
+            "Then rerun it; mode FailedFiles takes those files only.",
         ]
     if state is State.CANCELLED:
-        return _sentence(said or "cancelled"), ["Rerun it when it is wanted: POST …:rerun."]
+        return _sentence(said or "cancelled"), ["Rerun it when it is wanted."]
     return _sentence(said or "completed"), []
 
 
@@ -215,7 +213,7 @@ def _running(status: OctoJobStatus) -> tuple[str, list[str]]:
     stalled = status.condition(ConditionType.STALLED)
     if stalled is not None and stalled.status is ConditionStatus.TRUE:
         return _sentence(stalled.message or stalled.reason), [
-            "Look at its log: GET …/logs. Cancel it if the server or the store hangs."
+            "Look at its log. Cancel it if the server or the store hangs."
         ]
     progress = status.progress
     return (f"It runs: {progress.summary} files." if progress and progress.summary else "It runs."), []

@@ -96,6 +96,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     **image("api", OWN),
     **pods("api", OWN),
     **server("api"),
+    "api.console.enabled": (False, OWN),
     "api.autoscaling.enabled": (True, OWN),
     "api.autoscaling.minReplicas": (3, {**OWN, **SCALED}),
     "api.autoscaling.maxReplicas": (9, {**OWN, **SCALED}),
