@@ -56,6 +56,10 @@ browser: ## Chromium without a window, which the tests of the console look at it
 chaos: env tools ## Rounds of faults on all of Octo's parts as processes (SEEDS=200 FIRST=1 RIGS=1)
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(RIGS),--rigs $(RIGS))
 
+.PHONY: chaos-idempotency
+chaos-idempotency: env tools ## Clients with the same keys, while api, Postgres and API server are killed (ROUNDS=200 SEED=1)
+	@$(BIN)/python -m tests.chaos.idempotency $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: model-check
 model-check: env ## The controller's decisions on a model of a cluster, for long and from a new seed (EXAMPLES=3000)
 	@OCTO_MODEL_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) tests/unit/octo_controller/reconcile/test_properties.py
