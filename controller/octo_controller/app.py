@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from octo_controller.announcer import Announcer
+from octo_controller.archivist import Archivist
 from octo_controller.engine.queue import WorkQueue
 from octo_controller.health import Check, HealthServer, LoopLag, health_app
 from octo_controller.intake import Intake
@@ -38,6 +39,7 @@ Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 LAG_LIMIT_SECONDS = 10.0
+STUCK_SECONDS = 300.0
 
 
 class Controller:
@@ -78,6 +80,16 @@ class Controller:
             wrote=lambda kind, raw: self.intake.wrote(kind, raw),
             started=self.metrics.submit_to_start.observe,
         )
+        self._archivist = Archivist(
+            client,
+            self.world,
+            self.projector,
+            namespace=settings.namespace,
+            clock=_now,
+            busy=lambda: self.queue.depth > 0,
+            after_seconds=settings.archive_after_seconds,
+            kept_seconds=2 * settings.resync_interval_seconds,
+        )
         self.intake = Intake(
             client,
             self.world,
@@ -85,6 +97,7 @@ class Controller:
             namespace=settings.namespace,
             metrics=self.metrics,
             placement=self._placement,
+            archivist=self._archivist,
         )
         self._door = Door(
             self.intake.event,
@@ -93,7 +106,9 @@ class Controller:
             on_exit=self._fail,
             selector=settings.share.selector(),
         )
-        self._streams = Streams(client, self.intake, namespace=settings.namespace, ended=self._part_ended)
+        self._streams = Streams(
+            client, self.intake, self._archivist, namespace=settings.namespace, ended=self._part_ended
+        )
         self._announcer = Announcer(client, namespace=settings.namespace, clock=_now)
         self._actor = Actor(
             client,
@@ -165,12 +180,13 @@ class Controller:
 
     async def _take_over(self, work: list[asyncio.Task[None]]) -> None:
         """Begin to act: with a list that has in it whatever the leader before this one wrote."""
-        self.projector.accepting = True
+        self.projector.accepting = self._archivist.accepting = True
         self.world.since = _now()
         swept = await self.intake.first_sync()
         self._watch()
         self._leading = self._ready = True
         self.queue.start(self._visit, workers=self._settings.reconcile_workers)
+        self._archivist.start()
         syncing = self.intake.keep_synced(self._settings.resync_interval_seconds, swept=swept)
         work += [
             asyncio.create_task(self.projector.run(), name="mirror"),
@@ -213,6 +229,7 @@ class Controller:
         await self._streams.close()
         if not await self.queue.close(timeout=self._settings.drain_seconds):
             logger.warning("work was cut off; it is taken up at the next start")
+        await self._archivist.queue.close(timeout=0)
         for task in work:
             task.remove_done_callback(self._part_ended)
             task.cancel()
@@ -245,6 +262,8 @@ class Controller:
         )
         if not archived or raw["metadata"].get("deletionTimestamp"):
             self.queue.add((Kind.JOB, raw["metadata"]["name"]))
+        else:
+            self._archivist.committed(raw)
 
     def _fail(self) -> None:
         self._failed = True
@@ -294,10 +313,11 @@ class Controller:
         watch("loop_lag_seconds", lambda: self._lag.seconds)
         watch("leader", lambda: float(lease.held))
         watch("lease_transitions", lambda: lease.transitions)
-        watch("api_writes", lambda: self._actor.counters.writes)
+        watch("api_writes", lambda: self._actor.counters.writes + self._archivist.writes)
         watch("finalizer_fail_open", lambda: self._actor.counters.unarchived)
         watch("events_written", lambda: self._announcer.written)
         watch("events_dropped", lambda: self._announcer.dropped)
+        watch("jobs_stuck", lambda: self.queue.stuck(STUCK_SECONDS))
         watch("jobs_stalled", self.world.stalled)
         self.metrics.watch_provider("last_success", self.world.last_successes)
         self.metrics.watch_provider("last_tick", self.world.last_ticks)

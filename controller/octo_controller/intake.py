@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
+from octo_controller.archivist import Archivist, is_put_aside, was_put_aside
 from octo_controller.engine.cache import Cache, version_of
 from octo_controller.engine.follow import Follower
-from octo_controller.engine.resync import Listing, Resync
+from octo_controller.engine.resync import Listing, Page, Resync
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
 from octo_controller.placement import Placement
 from octo_controller.reconcile.world import Kind, World
 from octo_core.domain.errors import OctoError
-from octo_core.domain.names import LABEL_JOB_UID
+from octo_core.domain.names import LABEL_ARCHIVED, LABEL_JOB_UID
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, Resource
 
@@ -26,8 +28,13 @@ SWEEP_RETRY_SECONDS = 30.0
 LISTED_WHEN_BEHIND_SECONDS = 60.0
 """After that long, what a watch keeps to itself is listed. Longer than kopf takes to notice a dead stream."""
 
-_RESOURCES = {Kind.PROVIDER: (OCTOPROVIDERS, ""), Kind.CHILD: (JOBS, LABEL_JOB_UID), Kind.JOB: (OCTOJOBS, "")}
-"""With their label selectors; OctoJobs last, so that what they refer to is known by then."""
+_RESOURCES = {
+    Kind.PROVIDER: (OCTOPROVIDERS, ""),
+    Kind.CHILD: (JOBS, f"{LABEL_JOB_UID},!{LABEL_ARCHIVED}"),
+    Kind.JOB: (OCTOJOBS, ""),
+}
+"""What is listed, by label selector. OctoJobs last, so that what they refer to is known by then; also those that are
+put aside, which are looked at and not kept."""
 
 
 class Intake:
@@ -42,7 +49,9 @@ class Intake:
         namespace: str,
         metrics: Metrics,
         placement: Placement,
+        archivist: Archivist,
     ) -> None:
+        self._archivist = archivist
         self._placement = placement
         self._client = client
         self._world = world
@@ -52,6 +61,10 @@ class Intake:
         self._heard_at = 0.0
         self._followers = {kind: Follower(_monotonic) for kind in _RESOURCES}
         self._resyncs = {kind: self._resync_of(kind) for kind in _RESOURCES}
+        self._newest: dict[Kind, int] = {}
+        self._rows: dict[str, int] | None = None
+        self._complete = True
+        self._syncing = asyncio.Lock()
         self.versions: dict[Kind, int] = {}
         """At which resourceVersion each kind was listed last."""
         self.synced = False
@@ -68,6 +81,8 @@ class Intake:
         self._followers[Kind(kind)].heard(version_of(raw))
         if kind == Kind.JOB and not self._placement.takes(raw, gone=gone):
             self._world.left(raw["metadata"]["name"], raw["metadata"]["uid"])
+        elif gone and kind == Kind.JOB and was_put_aside(raw):
+            self._world.put_aside(raw)
         elif gone:
             # Its last version first: what the finalizer let go is the final word on the run.
             if kind == Kind.JOB:
@@ -98,36 +113,40 @@ class Intake:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def sync(self) -> bool:
-        """List all kinds, and mark the rows whose OctoJob is gone; False if Postgres was away for that."""
+        """List all kinds, and mark the rows whose OctoJob is gone; False if Postgres was away for that, or
+        has yet to take more than may wait."""
+        async with self._syncing:
+            return await self._sync()
+
+    async def _sync(self) -> bool:
         try:
             # Read before the list: a row that comes later is not taken for one without an OctoJob.
             rows = await self._projector.live()
-            listings = {kind: await resync.run() for kind, resync in self._resyncs.items()}
+            self._rows, self._complete = rows, True
+            listings = {kind: await self._run(kind) for kind in self._resyncs}
         except OctoError:
             self._metrics.resyncs.labels("failed").inc()
             raise
         self._metrics.resyncs.labels("ok").inc()
         self._heard_at = _monotonic()
-        for kind, listing in listings.items():
-            self._settle(kind, listing)
-        jobs = [raw for raw in listings[Kind.JOB].items if self._placement.placed(raw)]
-        for raw in jobs:
-            self._projector.offer(raw)
         self._world.visit_all()
-        lost = (rows or set()) - {raw["metadata"]["uid"] for raw in jobs}
+        lost = set(rows or ()) - listings[Kind.JOB].uids
         if lost and not self._placement.share.whole:
             # What is not this controller's may be another's, or on its way to one.
-            lost -= {raw["metadata"]["uid"] for raw in (await self._list(OCTOJOBS, label_selector="")).items}
+            async for page in self._pages(OCTOJOBS, label_selector=""):
+                lost -= {raw["metadata"]["uid"] for raw in page.items}
         for uid in lost:
             self._projector.gone(uid)
         self.synced = True
-        return rows is not None
+        return rows is not None and self._complete
 
     async def relist(self, kind: Kind) -> int:
         """List one kind, whose watch missed something; the list's version. Raises what the API server answers."""
-        listing = await self._resyncs[kind].run()
+        if kind is Kind.JOB:
+            await self.sync()
+            return self.versions[kind]
+        listing = await self._run(kind)
         self._heard_at = _monotonic()
-        self._settle(kind, listing)
         return listing.version
 
     def watched(self, kind: Kind) -> tuple[Resource, str]:
@@ -166,7 +185,7 @@ class Intake:
         }
         return Resync(
             caches[kind],
-            listing=lambda: self._list(resource, label_selector=selector),
+            pages=lambda: self._pages(resource, label_selector=selector),
             seen=lambda raw: self._listed(kind, raw),
             gone=lambda name, uid: (
                 self._world.left(name, uid)
@@ -175,28 +194,42 @@ class Intake:
             ),
         )
 
-    def _settle(self, kind: Kind, listing: Listing) -> None:
+    async def _run(self, kind: Kind) -> Listing:
+        """List one kind, and compare it with what its watch told."""
+        self._newest[kind] = -1
+        listing = await self._resyncs[kind].run()
         self.versions[kind] = listing.version
-        self._followers[kind].settle(max((version_of(raw) for raw in listing.items), default=-1))
+        self._followers[kind].settle(self._newest[kind])
+        return listing
 
     def _listed(self, kind: Kind, raw: Raw) -> None:
+        name, uid = raw["metadata"]["name"], raw["metadata"]["uid"]
+        if kind is Kind.JOB and is_put_aside(raw):
+            self._world.put_aside(raw)
+            if self._placement.takes(raw, gone=False):
+                mirrored = None if self._rows is None else self._rows.get(uid, -1)
+                self._complete &= self._archivist.listed(raw, mirrored=mirrored)
+            return
+        self._newest[kind] = max(self._newest[kind], version_of(raw))
         if kind is Kind.JOB and not self._placement.takes(raw, gone=False):
-            self._world.left(raw["metadata"]["name"], raw["metadata"]["uid"])
-        else:
-            self._world.saw(kind, raw)
+            self._world.left(name, uid)
+            return
+        self._world.saw(kind, raw)
+        if kind is Kind.JOB:
+            # Also what is no news: a standby has it, and has told the mirror nothing.
+            self._projector.offer(raw)
 
-    async def _list(self, resource: Resource, *, label_selector: str) -> Listing:
-        items: list[Raw] = []
+    async def _pages(self, resource: Resource, *, label_selector: str) -> AsyncIterator[Page]:
         token, version = "", 0
         while True:
             page = await self._client.list_page(
                 resource, self._namespace, label_selector=label_selector, continue_token=token
             )
-            items.extend(page["items"])
             version = version or int(page["metadata"]["resourceVersion"])
+            yield Page(page["items"], version)
             token = page["metadata"].get("continue", "")
             if not token:
-                return Listing(items, version)
+                return
 
 
 def _monotonic() -> float:

@@ -29,6 +29,7 @@ GAUGES = {
     "finalizer_fail_open": "Deleted OctoJobs let go so far without their last state in Postgres.",
     "events_written": "Events about OctoJobs written so far.",
     "events_dropped": "Events about OctoJobs not written: too many, or refused.",
+    "jobs_stuck": "Objects without a decision: for five minutes each visit failed, or none came or ended.",
     "jobs_stalled": "Runs that have told of no progress for too long.",
 }
 """What is read when it is asked for: the name after ``octo_controller_``, and what it says."""
@@ -39,6 +40,8 @@ PROVIDER_TIMES = {
     "next_tick": "The next tick of the provider's schedule, in seconds since 1970; absent without one.",
 }
 """Times of each provider: the name between ``octo_provider_`` and ``_timestamp_seconds``, and what it says."""
+
+JOBS_HELP = "OctoJobs by state; of those that are over, the ones not put aside yet."
 
 LAGS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600)
@@ -126,7 +129,7 @@ class Metrics:
 
     def watch_states(self, read: Callable[[], dict[State, int]]) -> None:
         """A gauge of OctoJobs by state."""
-        gauge = Gauge("octo_controller_jobs", "OctoJobs by state.", ["state"], registry=self.registry)
+        gauge = Gauge("octo_controller_jobs", JOBS_HELP, ["state"], registry=self.registry)
         for state in State:
             gauge.labels(state.value).set_function(lambda state=state: float(read()[state]))  # type: ignore[misc]
 

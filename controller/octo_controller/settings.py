@@ -24,7 +24,9 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     )
     health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
     health_port: int = Field(default=8081, ge=0, le=65535, description="0 takes any free port.")
-    reconcile_workers: int = Field(default=16, ge=1, le=256)
+    reconcile_workers: int = Field(
+        default=64, ge=1, le=256, description="How many OctoJobs and OctoProviders are worked on at once."
+    )
     resync_interval_seconds: float = Field(default=600.0, gt=0)
     max_active_runs: int = Field(
         default=0, ge=0, description="How many runs may be active at once, whatever their keys; 0 is any number."
@@ -34,6 +36,9 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     )
     archive_fail_open_seconds: int = Field(
         default=600, ge=0, description="How long a deleted OctoJob that is over waits for Postgres."
+    )
+    archive_after_seconds: float = Field(
+        default=60.0, ge=0, description="How long an archived OctoJob is kept in view after it is over."
     )
     stalled_after_seconds: int = Field(default=600, ge=1, description="Without progress until a run counts as stalled.")
     watch_silence_seconds: float = Field(

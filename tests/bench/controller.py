@@ -21,6 +21,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
+from octo_core.domain.names import LABEL_ARCHIVED
 from tests.bench.controller_cluster import Cluster, cluster
 from tests.bench.controller_figures import Round, Start, as_json, key_figures, table
 from tests.bench.controller_load import (
@@ -131,7 +134,8 @@ def fill(on: Cluster, namespace: str) -> None:
         sample = eventually(lambda: _archived(on, namespace), what="one is archived")
     asyncio.run(_copies(on, namespace, sample["status"]))
     with controller(on, namespace) as process:
-        eventually(process.idle, within=1800, what="all are mirrored and archived")
+        eventually(lambda: asyncio.run(_mirrored(on, namespace)) == START_OCTOJOBS, within=1800, what="all in Postgres")
+        eventually(process.idle, within=1800, what="the controller is idle")
 
 
 async def _sample(on: Cluster, namespace: str) -> None:
@@ -141,9 +145,8 @@ async def _sample(on: Cluster, namespace: str) -> None:
 
 
 async def _copies(on: Cluster, namespace: str, status: Any) -> None:
-    """Made while no controller looks: with the status of one that is over, and not archived yet."""
+    """Made while no controller looks: as one that is over and put aside."""
     path = OCTOJOBS.format(namespace)
-    over = {**status, "conditions": [c for c in status["conditions"] if c["type"] != "Archived"]}
     numbers = iter(range(START_OCTOJOBS - 1))
 
     async def make() -> None:
@@ -151,13 +154,24 @@ async def _copies(on: Cluster, namespace: str, status: Any) -> None:
             body = octojob(number)
             if number < START_LIVE:
                 body["spec"]["startAfter"] = "2099-01-01T00:00:00Z"
+            else:
+                body["metadata"]["labels"][LABEL_ARCHIVED] = "true"
+                body["metadata"]["finalizers"] = []
             await to.create(path, body)
             if number >= START_LIVE:
-                await to.patch_status(path, body["metadata"]["name"], over)
+                await to.patch_status(path, body["metadata"]["name"], status)
 
     async with api(on.plane) as to, asyncio.TaskGroup() as group:
         for _ in range(16):
             group.create_task(make())
+
+
+async def _mirrored(on: Cluster, namespace: str) -> Any:
+    connection = await asyncpg.connect(on.database_url)
+    try:
+        return await connection.fetchval("SELECT count(*) FROM jobs WHERE namespace = $1", namespace)
+    finally:
+        await connection.close()
 
 
 def _archived(on: Cluster, namespace: str) -> Any:

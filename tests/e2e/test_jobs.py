@@ -129,7 +129,9 @@ def test_octojob_made_by_kubectl_works_the_same(octo: Release, remote: Remote) -
     status = octo.assert_agreed(name, uid)
     assert status["state"] == "Succeeded"
     assert len(octo.files(uid)) == 2
-    assert "octo.dev/archive" in octo.octojob(name)["metadata"]["finalizers"]
+    meta = octo.octojob(name)["metadata"]
+    # The controller holds it until it is archived; a minute later it rests, and lets go of that.
+    assert "octo.dev/archive" in meta.get("finalizers", ()) or "octo.dev/archived" in meta.get("labels", {})
 
 
 def test_a_container_provider_runs_any_image(octo: Release, remote: Remote) -> None:

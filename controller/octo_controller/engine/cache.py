@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -111,9 +111,9 @@ class Cache(Generic[V]):
         del self._entries[name]
         return True
 
-    def missing(self, listed: Iterable[Raw], version: int) -> list[Entry[V]]:
-        """What is held here but not in a complete list taken at ``version``: deletes that no watch told of."""
-        present = {(name_of(raw), uid_of(raw)) for raw in listed}
+    def missing(self, present: Set[tuple[str, str]], version: int) -> list[Entry[V]]:
+        """What is held here but not, by name and uid, in a complete list taken at ``version``: deletes that no watch
+        told of."""
         return [
             entry
             for entry in self._entries.values()

@@ -43,6 +43,7 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self._failing_since: dict[K, float] = {}
         # Counts the ready keys, so that a worker sleeps until there is one for it.
         self._tickets = asyncio.Semaphore(0)
         self._idle = asyncio.Event()
@@ -84,7 +85,7 @@ class WorkQueue(Generic[K]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        self._failures.pop(key, None)
+        self._succeeded(key)
 
     def start(self, handler: Callable[[K], Awaitable[float | None]], *, workers: int) -> None:
         """Start the workers."""
@@ -131,6 +132,16 @@ class WorkQueue(Generic[K]):
             since.append(next(iter(self._ready.values())))
         return asyncio.get_running_loop().time() - min(since) if since else 0.0
 
+    def stuck(self, seconds: float) -> int:
+        """Keys that do not get on: for so long they have waited, been worked on, or failed at each visit."""
+        before = asyncio.get_running_loop().time() - seconds
+        held = (self._ready, self._processing, self._failing_since)
+        return len({key for since in held for key, at in since.items() if at <= before})
+
+    def _succeeded(self, key: K) -> None:
+        self._failures.pop(key, None)
+        self._failing_since.pop(key, None)
+
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
         self.add(key)
@@ -152,7 +163,7 @@ class WorkQueue(Generic[K]):
                 logger.exception("work on %s failed", key)
                 after = self._backoff(key)
             else:
-                self._failures.pop(key, None)
+                self._succeeded(key)
                 self._took(key, loop.time() - added)
             finally:
                 del self._processing[key]
@@ -168,5 +179,6 @@ class WorkQueue(Generic[K]):
         self.retries += 1
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self._failing_since.setdefault(key, asyncio.get_running_loop().time())
         ceiling = min(self._max_delay, self._base_delay * 2.0 ** min(failures, 32))
         return ceiling * self._rng.uniform(0.5, 1.0)

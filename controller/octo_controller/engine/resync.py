@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from octo_controller.engine.cache import Cache
+from octo_controller.engine.cache import Cache, name_of, uid_of
 
 V = TypeVar("V")
 Raw = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """A complete list of a kind, as it was at one resourceVersion."""
+class Page:
+    """A part of a list, which as a whole is as things were at one resourceVersion."""
 
     items: list[Raw]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list had in it: never the objects, which may be many."""
+
+    uids: frozenset[str]
     version: int
 
 
@@ -31,20 +39,24 @@ class Resync(Generic[V]):
         self,
         cache: Cache[V],
         *,
-        listing: Callable[[], Awaitable[Listing]],
+        pages: Callable[[], AsyncIterator[Page]],
         seen: Callable[[Raw], None],
         gone: Callable[[str, str], None],
     ) -> None:
         self._cache = cache
-        self._listing = listing
+        self._pages = pages
         self._seen = seen
         self._gone = gone
 
     async def run(self) -> Listing:
-        """One pass. Raises what ``listing`` raises, and then nothing has changed."""
-        listing = await self._listing()
-        for raw in listing.items:
-            self._seen(raw)
-        for entry in self._cache.missing(listing.items, listing.version):
+        """One pass. Raises what ``pages`` raises, and then nothing was taken for gone."""
+        present: set[tuple[str, str]] = set()
+        version = 0
+        async for page in self._pages():
+            version = page.version
+            for raw in page.items:
+                present.add((name_of(raw), uid_of(raw)))
+                self._seen(raw)
+        for entry in self._cache.missing(present, version):
             self._gone(entry.name, entry.uid)
-        return listing
+        return Listing(frozenset(uid for _, uid in present), version)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from octo_core.domain.errors import DatabaseUnavailableError
+from octo_core.domain.names import LABEL_ARCHIVED
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class Writer(Protocol):
 
     async def write(self, jobs: list[Raw]) -> None: ...
     async def mark_deleted(self, uids: Iterable[str]) -> None: ...
-    async def live(self) -> set[str]: ...
+    async def live(self) -> dict[str, int]: ...
 
 
 class Projector:
@@ -97,8 +98,8 @@ class Projector:
         since = [at for _, at in self._pending.values()] + list(self._deleted.values())
         return asyncio.get_running_loop().time() - min(since) if since else 0.0
 
-    async def live(self) -> set[str] | None:
-        """The rows that stand for OctoJobs still there, or None while Postgres is away."""
+    async def live(self) -> dict[str, int] | None:
+        """The rows that stand for OctoJobs still there, and the version of each; None while Postgres is away."""
         try:
             return await self._writer.live()
         except DatabaseUnavailableError:
@@ -167,7 +168,9 @@ class Projector:
             uid = raw["metadata"]["uid"]
             if uid in self._pending:
                 self._took(now - self._pending[uid][1])
-            if uid not in self._deleted:
+            if LABEL_ARCHIVED in raw["metadata"].get("labels", {}):
+                self._held.pop(uid, None)  # Nobody will ask.
+            elif uid not in self._deleted:
                 self._held[uid] = max(_version(raw), self._held.get(uid, -1))
             self._drop(raw)
             self._committed(raw)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from octo_core.db.projection import live_uids, mark_deleted, project
+from octo_core.db.projection import live_versions, mark_deleted, project
 from octo_core.db.session import Database
 
 Raw = dict[str, Any]
@@ -45,7 +45,7 @@ class DatabaseWriter:
             await mark_deleted(session, uids, now=self._clock())
             self._fence()
 
-    async def live(self) -> set[str]:
-        """Rows whose OctoJob was not seen to be gone."""
+    async def live(self) -> dict[str, int]:
+        """Rows whose OctoJob was not seen to be gone, and the version that each is of."""
         async with self._database.transaction() as session:
-            return await live_uids(session, self._namespace)
+            return await live_versions(session, self._namespace)

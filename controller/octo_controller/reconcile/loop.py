@@ -75,7 +75,7 @@ class Reconciler:
         if entry is None or entry.provider is None:
             return None
         provider, now = entry.provider, self._clock()
-        runs = self._world.jobs.find("provider", name)
+        runs = self._world.runs_of(name)
         after = provider_status(provider, runs, now=now)
         decision = await self._schedules.visit(provider, runs, now=now)
         await self._actor.write_provider(name, provider.meta.resource_version, provider.status, decision.written(after))

@@ -13,7 +13,7 @@ from octo_controller.engine.cache import Cache, name_of, uid_of
 from octo_controller.reconcile.ledger import Ledger, Standing
 from octo_controller.reconcile.model import JobView, Line, Observed, Plan, Pods, Refusal
 from octo_controller.reconcile.views import job_view
-from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider
+from octo_core.crd.resources import OctoJob, OctoProvider, parse_job, parse_provider, parse_time
 from octo_core.domain.errors import InvalidError
 from octo_core.domain.provider import OctoProviderStatus
 from octo_core.domain.run import resolve_turn
@@ -103,6 +103,8 @@ class World:
         self._admitted: set[str] = set()
         # The newest Job of each run that was seen: the cluster may lose one before its uid is written down.
         self._newest: dict[str, JobView] = {}
+        # The latest end of a provider's runs that are out of view.
+        self._aside: dict[str, datetime] = {}
         self._ledger = Ledger(capacity=capacity)
 
     def leave(self) -> None:
@@ -153,6 +155,21 @@ class World:
         if self.jobs.forget(name, uid):
             self._leave(uid)
             self._queue.forget((Kind.JOB, name))
+
+    def put_aside(self, raw: Raw) -> None:
+        """Take in that an OctoJob is over and rests, and is not kept in view any more."""
+        ended = (raw.get("status") or {}).get("completionTime")
+        if ended is not None:
+            provider, at = raw["spec"]["providerRef"]["name"], parse_time(ended)
+            self._aside[provider] = max(at, self._aside.get(provider, at))
+        self.left(name_of(raw), uid_of(raw))
+
+    def runs_of(self, provider: str) -> list[OctoJob]:
+        """A provider's runs that its status may learn from: not those that ended before one that is out of view."""
+        since, runs = self._aside.get(provider), self.jobs.find("provider", provider)
+        if since is None:
+            return runs
+        return [run for run in runs if run.status.completion_time is None or run.status.completion_time >= since]
 
     def visit_all(self) -> None:
         """Have everything looked at again."""

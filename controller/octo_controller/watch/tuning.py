@@ -8,7 +8,7 @@ from typing import Any
 
 import kopf
 
-from octo_core.domain.names import GROUP, VERSION
+from octo_core.domain.names import GROUP, LABEL_ARCHIVED, VERSION
 
 OCTOJOBS = (GROUP, VERSION, "octojobs")
 
@@ -61,7 +61,7 @@ class EndlessBackoffs(Iterable[float]):
 
 def tuned(selector: str = "") -> kopf.OperatorSettings:
     """Settings by measurement; the reasons are in the design's notes on kopf. ``selector`` is of the labels of
-    OctoJobs; empty is all of them."""
+    OctoJobs; empty is all of those that are not put aside."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -82,8 +82,7 @@ def tuned(selector: str = "") -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     # A stream that breaks before its first bookmark would lose objects (kopf 1.45.2).
     settings.watching.initial_streaming = False
-    if selector:
-        settings.watching.label_selectors[OCTOJOBS] = selector
+    settings.watching.label_selectors[OCTOJOBS] = ",".join(filter(None, (f"!{LABEL_ARCHIVED}", selector)))
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0
     settings.networking.error_backoffs = EndlessBackoffs()

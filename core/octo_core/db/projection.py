@@ -144,10 +144,13 @@ async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datet
     await events.append(session, told)
 
 
-async def live_uids(session: AsyncSession, namespace: str) -> set[str]:
-    """Rows of a namespace whose OctoJob was not seen to be gone; a resync compares them with the cluster."""
-    rows = await session.execute(select(JobRow.uid).where(JobRow.namespace == namespace, JobRow.deleted_at.is_(None)))
-    return set(rows.scalars())
+async def live_versions(session: AsyncSession, namespace: str) -> dict[str, int]:
+    """Rows of a namespace whose OctoJob was not seen to be gone, by uid, and the resourceVersion that each is of; a
+    resync compares them with the cluster."""
+    rows = await session.execute(
+        select(JobRow.uid, JobRow.resource_version).where(JobRow.namespace == namespace, JobRow.deleted_at.is_(None))
+    )
+    return {uid: int(version) for uid, version in rows}
 
 
 def _event(kind: EventType, values: Mapping[str, Any], before: Seen | None, *, seq: int, at: datetime) -> NewEvent:

@@ -23,6 +23,9 @@ LABEL_SCHEDULE = f"{GROUP}/schedule"
 LABEL_PARTITION = f"{GROUP}/partition"
 """On an OctoJob and its Jobs: the number of the provider's partition (``domain.partitions``)."""
 
+LABEL_ARCHIVED = f"{GROUP}/archived"
+"""``true`` on an OctoJob that is over and rests, and on its Jobs: the controller keeps them in view no more."""
+
 LABEL_LEASE = f"{GROUP}/lease"
 LABEL_SHARD = f"{GROUP}/shard"
 LABEL_SHARDS = f"{GROUP}/shards"

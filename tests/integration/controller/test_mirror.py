@@ -58,10 +58,10 @@ async def test_states_become_rows_and_deletes_leave_them(database: Database) -> 
         await settled(projector)
         assert committed == ["a", "a", "b"]
         assert projector.holds("uid-a", "2")
-        assert await projector.live() == {"uid-a", "uid-b"}
+        assert set(await projector.live() or ()) == {"uid-a", "uid-b"}
         projector.gone("uid-a")
         await settled(projector)
-        assert await projector.live() == {"uid-b"}
+        assert set(await projector.live() or ()) == {"uid-b"}
 
 
 async def test_a_restart_mirrors_again_without_harm(database: Database) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from octo_core.db.projection import live_uids, mark_deleted, project
+from octo_core.db.projection import live_versions, mark_deleted, project
 from octo_core.db.session import Database
 from octo_core.db.tables import EventRow, JobRow
 from octo_core.domain.status import State
@@ -107,7 +107,7 @@ async def test_a_deleted_job_keeps_its_row(database: Database) -> None:
         async with database.transaction() as session:
             await mark_deleted(session, ["a", "unknown"], now=NOW)
     async with database.transaction() as session:
-        assert await live_uids(session, "octo") == {"b"}
+        assert set(await live_versions(session, "octo")) == {"b"}
     assert await events(database, "a") == [(1, "job.created"), (2, "job.succeeded"), (3, "job.deleted")]
 
 

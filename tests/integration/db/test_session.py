@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from octo_core.db.projection import live_uids
+from octo_core.db.projection import live_versions
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.settings import DatabaseSettings
@@ -25,7 +25,7 @@ async def test_a_database_without_the_schema_is_one_to_wait_for(postgres: Postgr
     database = Database(DatabaseSettings(database_url=SecretStr(postgres.url("bare"))), application_name="test")
     with pytest.raises(DatabaseUnavailableError, match="octo-api migrate"):
         async with database.transaction() as session:
-            await live_uids(session, "octo")
+            await live_versions(session, "octo")
     await database.close()
 
 

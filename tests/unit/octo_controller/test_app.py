@@ -17,6 +17,7 @@ from octo_controller.metrics import declared
 from octo_controller.reconcile.world import Kind
 from octo_controller.settings import ControllerSettings
 from octo_core.db.session import Database
+from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ARCHIVED
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import JOBS, LEASES, OCTOJOBS
 from tests.unit.octo_controller.fake_api import FakeApi
@@ -128,6 +129,28 @@ async def test_a_delete_that_is_heard_keeps_the_last_version_for_the_mirror(cont
     controller.intake.event("OctoJob", raw, True)
     assert controller.world.jobs.get("a") is None
     assert controller.projector.pending == 2
+
+
+async def test_one_that_is_put_aside_leaves_and_is_not_taken_for_gone(controller: Controller, api: FakeApi) -> None:
+    ended = "2026-01-02T04:00:00Z"
+    for name, at in (("a", ended), ("b", "2026-01-02T03:59:59Z"), ("c", "2026-01-02T04:00:01Z")):
+        raw = octojob(name, state="Failed", completionTime=at)
+        raw["metadata"]["finalizers"] = [ARCHIVE_FINALIZER]
+        api.put(OCTOJOBS, raw)
+    await controller.intake.sync()
+    last = {**api.objects[("octojobs", "a")]}
+    last["metadata"] = {**last["metadata"], "resourceVersion": "99"}
+    controller.intake.event("OctoJob", last, True)
+    assert {job.meta.name for job in controller.world.jobs} == {"b", "c"}
+    assert controller.projector.pending == 3, "no row is marked"
+    assert [run.meta.name for run in controller.world.runs_of("bank")] == ["c"], "b ended before what left"
+    labelled = octojob("c", state="Failed", completionTime=ended)
+    labelled["metadata"]["labels"] = {LABEL_ARCHIVED: "true"}
+    api.put(OCTOJOBS, labelled)
+    await controller.intake.sync()
+    assert {job.meta.name for job in controller.world.jobs} == {"a", "b"}, (
+        "the label went from one, and came to another"
+    )
 
 
 async def test_a_commit_brings_back_only_runs_that_are_over_and_not_archived(controller: Controller) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from octo_controller.engine import cache as cache_module
 from octo_controller.engine.cache import Cache
-from octo_controller.engine.resync import Listing, Resync
+from octo_controller.engine.resync import Page, Resync
 
 Raw = dict[str, Any]
 
@@ -92,14 +93,15 @@ async def test_resync_puts_what_was_missed_and_removes_what_is_gone() -> None:
     cache.put(obj("younger", 20))  # seen by the watch after the list was taken
     gone: list[str] = []
 
-    async def listing() -> Listing:
-        return Listing([obj("stays", 5), obj("missed", 7)], 10)
+    async def pages() -> AsyncIterator[Page]:
+        yield Page([obj("stays", 5)], 10)
+        yield Page([obj("missed", 7)], 10)
 
     def forget(name: str, uid: str) -> None:
         gone.append(name)
         cache.remove(name, uid)
 
-    await Resync(cache, listing=listing, seen=lambda raw: void(cache.put(raw)), gone=forget).run()
+    await Resync(cache, pages=pages, seen=lambda raw: void(cache.put(raw)), gone=forget).run()
     assert gone == ["vanished"]
     assert {raw["metadata"]["name"] for raw in cache} == {"stays", "missed", "younger"}
 
@@ -108,10 +110,10 @@ async def test_resync_sees_an_object_that_was_replaced_by_one_of_its_name() -> N
     cache = make()
     cache.put(obj("a", 5, uid="old"))
 
-    async def listing() -> Listing:
-        return Listing([obj("a", 8, uid="new")], 10)
+    async def pages() -> AsyncIterator[Page]:
+        yield Page([obj("a", 8, uid="new")], 10)
 
-    await Resync(cache, listing=listing, seen=lambda raw: void(cache.put(raw)), gone=cache_remove(cache)).run()
+    await Resync(cache, pages=pages, seen=lambda raw: void(cache.put(raw)), gone=cache_remove(cache)).run()
     assert cache.get("a") == obj("a", 8, uid="new")
     assert not cache.put(obj("a", 9, uid="old"))
 

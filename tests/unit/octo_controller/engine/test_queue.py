@@ -194,3 +194,31 @@ def test_close_gives_up_on_work_that_does_not_end() -> None:
         assert not await queue.close(timeout=5)
 
     run_virtual(main())
+
+
+def test_what_does_not_get_on_is_counted() -> None:
+    seen = Recorder(fails=1000)
+
+    async def script(queue: WorkQueue[str]) -> None:
+        queue.add("fails")
+        await asyncio.sleep(299)
+        assert (queue.stuck(300), queue.failing) == (0, 1)
+        await asyncio.sleep(2)
+        assert queue.stuck(300) == 1
+        seen._fails = 0
+        await asyncio.sleep(120)
+        assert (queue.stuck(300), queue.failing) == (0, 0)
+
+    _run(seen, script)
+
+
+def test_a_visit_that_does_not_end_and_what_waits_behind_it_are_stuck() -> None:
+    async def script(queue: WorkQueue[str]) -> None:
+        queue.add("long")
+        queue.add("behind")
+        await asyncio.sleep(301)
+        assert queue.stuck(300) == 2
+        queue.forget("behind")
+        assert queue.stuck(300) == 1
+
+    _run(Recorder(takes=500), script, workers=1)

@@ -26,7 +26,7 @@ class Writer:
         self.batches: list[list[tuple[str, str]]] = []
         self.log: list[str] = []
         self.poison: set[str] = set()
-        self.rows: set[str] = set()
+        self.rows: dict[str, int] = {}
 
     async def write(self, jobs: list[Raw]) -> None:
         await self._work()
@@ -39,7 +39,7 @@ class Writer:
         await self._work()
         self.log += [f"delete {uid}" for uid in uids]
 
-    async def live(self) -> set[str]:
+    async def live(self) -> dict[str, int]:
         await self._work()
         return self.rows
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
+from octo_controller.engine.cache import name_of, uid_of
 from octo_controller.engine.queue import RetryLaterError
 from octo_controller.metrics import Metrics
 from octo_controller.reconcile.act import Actor
@@ -89,7 +90,7 @@ class Machine(RuleBasedStateMachine):
         ):
             for raw in held.values():
                 self.world.saw(kind, copied(raw))
-            for entry in cache.missing(held.values(), self.cluster.version):
+            for entry in cache.missing({(name_of(raw), uid_of(raw)) for raw in held.values()}, self.cluster.version):
                 self.world.gone(kind, entry.name, entry.uid)
 
     # What users do.
