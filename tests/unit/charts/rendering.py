@@ -24,7 +24,7 @@ class RenderError(Exception):
     """What helm said."""
 
 
-def helm(*args: str, timeout: float = 60) -> str:
+def helm(*args: str, timeout: float = 240) -> str:
     """Run helm; it never looks at a cluster here."""
     path = shutil.which("helm", path=f"{REPO / '.octo' / 'bin'}{os.pathsep}{os.environ['PATH']}")
     assert path, "helm is missing: run `make helm`, or put helm on PATH"

@@ -201,7 +201,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Object]
     given_names = {"nameOverride": "octo"}
     trees = {alias: nested({**given_names, **flat}) for alias, flat in sets.items()}
     (folder / "values.yaml").write_text(yaml.safe_dump(trees))
-    output = helm("template", "octo", str(folder), "--namespace", "octo", timeout=240)
+    output = helm("template", "octo", str(folder), "--namespace", "octo", timeout=900)
     found: dict[str, list[Object]] = {alias: [] for alias in sets}
     for document in re.split(r"^---\n", output, flags=re.MULTILINE):
         if where := re.search(r"# Source: many/charts/([a-z0-9-]+)/", document):
