@@ -89,8 +89,13 @@ class IssuerKeys:
 async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
         answer.raise_for_status()
-        raw = await answer.content.read(_MAX_BYTES)
-        if answer.status != 200 or not answer.content.at_eof():
+        raw = bytearray()
+        # Until its end: one read may return less than there is.
+        async for piece in answer.content.iter_any():
+            raw += piece
+            if len(raw) > _MAX_BYTES:
+                break
+        if answer.status != 200 or len(raw) > _MAX_BYTES:
             raise ValueError("not a document of reasonable size")
         document: dict[str, Any] = json.loads(raw)
         return document

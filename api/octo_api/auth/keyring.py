@@ -104,6 +104,9 @@ class KeyRing:
                 # Another replica may have been first.
                 keys = self._opened(await signing_keys.alive(session, now=now))
                 starts = _next_starts(keys, now)
+                if starts == now:
+                    # The first. A replica that waits for the lock, or whose clock is behind, has to find it signing.
+                    starts -= _PUBLISHED_BEFORE
                 if starts is not None:
                     keys += self._opened([await self._make(session, now, starts)])
                 await signing_keys.delete_ended(session, now=now)
