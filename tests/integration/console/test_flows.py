@@ -220,6 +220,17 @@ async def test_providers_and_their_punctuality(visit: Visit, world: World) -> No
     assert (spec["providerRef"]["name"], spec["requestedBy"]) == ("bank", "operator")
 
 
+async def test_a_day_of_the_calendar_leads_to_its_runs(visit: Visit) -> None:
+    page = await visit("#/history?days=30")
+    await expect(page.get_by_role("img", name=re.compile("in 30 days"))).to_have_count(2)
+    cell = page.locator("svg.calendar a").nth(-3)
+    words = str(await cell.get_attribute("aria-label"))
+    ended = int(str(re.search(r": (\d+) runs", words)).split("'")[1].split()[1])
+    await cell.click()
+    await expect(page).to_have_url(re.compile(r"#/jobs\?day=\d{4}-\d\d-\d\d$"))
+    await expect(page.locator("a.name")).to_have_count(ended)
+
+
 async def test_who_may_only_read_is_offered_nothing_else(visit: Visit, world: World) -> None:
     key = await world.another_key("jobs:read", "providers:read")
     page = await visit(f"#/jobs/{FAILED_RUN}", signed_in=False)

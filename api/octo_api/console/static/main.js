@@ -7,6 +7,7 @@ import { current, onChange, signOut } from "./lib/session.js";
 import { failureNote, heading, note } from "./parts/bits.js";
 import { shortcuts } from "./parts/shortcuts.js";
 import { themeButton } from "./parts/theme.js";
+import * as past from "./pages/history.js";
 import * as job from "./pages/job.js";
 import * as jobs from "./pages/jobs.js";
 import * as provider from "./pages/provider.js";
@@ -16,6 +17,7 @@ import * as signin from "./pages/signin.js";
 const PAGES = [
   { name: "jobs", words: "Jobs", list: jobs, one: job },
   { name: "providers", words: "Providers", list: providers, one: provider },
+  { name: "history", words: "History", list: past },
 ];
 const STREAM_WORDS = { live: "Live", waiting: "Looking every few seconds", ended: "Ended" };
 

@@ -10,6 +10,7 @@ const KEPT = "octo.shortcuts";
 const LIST = [
   ["g j", "Jobs"],
   ["g p", "Providers"],
+  ["g h", "History"],
   ["/", "Into the first filter"],
   ["j, k", "Next, previous row"],
   ["Enter", "Open the row"],
