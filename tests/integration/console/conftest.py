@@ -6,6 +6,7 @@ found nothing against the page's policy.
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import uuid
@@ -25,6 +26,7 @@ from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database
 from octo_core.kube.client import KubeClient
 from octo_core.settings import DatabaseSettings
+from tests.integration.console.issuer import CLIENT, PERSON, issuer
 from tests.integration.console.world import PEPPER, World, furnish
 from tests.support.api_process import api_process
 from tests.support.control_plane import ControlPlane
@@ -72,6 +74,7 @@ async def world(
             await api_keys.put(
                 session, ApiKey(key.id, "operator", hash_secret(PEPPER, key.secret), ("*",), ("*",), None)
             )
+        provider = stack.enter_context(issuer())
         api = await stack.enter_async_context(
             api_process(
                 database_url=postgres.url(name),
@@ -80,9 +83,13 @@ async def world(
                 log=folder / "api.log",
                 namespace=namespace,
                 failed_logins_per_minute=0,
+                oidc_issuer=provider.url,
+                oidc_audience=CLIENT,
+                console_oidc_client_id=CLIENT,
+                auth_bindings=json.dumps([{"users": [f"oidc:{PERSON}"], "scopes": ["jobs:read", "providers:read"]}]),
             )
         )
-        made = World(database, kube, namespace, api.url, key)
+        made = World(database, kube, namespace, api.url, key, provider.url)
         await furnish(made)
         yield made
 
@@ -105,8 +112,8 @@ class Watch:
     def __init__(self, context: BrowserContext) -> None:
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self.allowed: list[str] = []
-        """Beginnings of addresses that may be asked besides the api's."""
+        self.signs_in = False
+        """Whether a test of this context signs in with the identity provider."""
         context.on("request", self._request)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
@@ -122,17 +129,24 @@ class Watch:
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def visit(world: World, browser: Browser) -> AsyncIterator[Visit]:
-    """Opens the console; ``visit.watch`` has what its pages asked for."""
+    """Opens the console."""
     async with AsyncExitStack() as stack:
         watches: list[Watch] = []
 
         async def open_page(
-            address: str = "", *, signed_in: bool = True, width: int = 1280, height: int = 900, **options: Any
+            address: str = "",
+            *,
+            signed_in: bool = True,
+            with_issuer: bool = False,
+            width: int = 1280,
+            height: int = 900,
+            **options: Any,
         ) -> Page:
             context = await browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE)
             watches.append(Watch(context))
+            watches[-1].signs_in = with_issuer
             page = await context.new_page()
             await page.goto(f"{world.url}/console/{address}")
             if signed_in:
@@ -142,7 +156,10 @@ async def visit(world: World, browser: Browser) -> AsyncIterator[Visit]:
         yield open_page
         for watch in watches:
             assert watch.complaints == []
-            assert [url for url in watch.requests if not url.startswith(f"{world.url}/")] == []
+            # The identity provider, for whoever signs in with it, is the one exception.
+            homes = (f"{world.url}/", f"{world.issuer}/", "about:")
+            assert [url for url in watch.requests if not url.startswith(homes)] == []
+            assert watch.signs_in or not [url for url in watch.requests if url.startswith(f"{world.issuer}/")]
 
 
 async def sign_in(page: Page, key: str) -> None:

@@ -33,6 +33,20 @@ async def test_signing_in_keeps_no_key(visit: Visit, world: World) -> None:
     assert await page.evaluate("sessionStorage.length") == 0
 
 
+async def test_signing_in_with_an_identity_provider(visit: Visit, world: World) -> None:
+    page = await visit("#/jobs?namePrefix=archived-00", signed_in=False, with_issuer=True)
+    await page.get_by_role("button", name="Sign in with").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    # Back where one wanted to go, with nothing of the sign-in left in the address.
+    assert page.url == f"{world.url}/console/#/jobs?namePrefix=archived-00"
+    await expect(page.locator("a.name")).to_have_count(10)
+    await expect(page.get_by_text("oidc:ada")).to_be_visible()
+    # An answer to a sign-in that was not begun here is none.
+    await page.get_by_role("button", name="Sign out").click()
+    await page.goto(f"{world.url}/console/?code=x&state=y")
+    await expect(page.get_by_role("alert")).to_contain_text("was not begun here")
+
+
 async def test_filters_live_in_the_address(visit: Visit) -> None:
     page = await visit("#/jobs")
     names = page.locator("a.name")

@@ -50,6 +50,8 @@ class World:
     namespace: str
     url: str
     key: PlainKey
+    issuer: str
+    """Where the identity provider is."""
     _keys: int = 0
 
     async def another_key(self, *scopes: str, expires_at: datetime | None = None) -> PlainKey:
