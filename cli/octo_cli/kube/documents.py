@@ -50,7 +50,6 @@ def job_of(raw: Raw) -> models.Job:
 def provider_of(raw: Raw) -> models.Provider:
     """A provider from its OctoProvider."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    schedule = status.get("schedule") or {}
     return _model(
         models.Provider,
         {
@@ -64,7 +63,7 @@ def provider_of(raw: Raw) -> models.Provider:
             "conditions": status.get("conditions") or [],
             "lastSuccessAt": status.get("lastSuccessTime"),
             "lastJob": status.get("lastJob"),
-            "nextRunAt": schedule.get("nextScheduleTime"),
+            "schedule": status.get("schedule"),
         },
     )
 

@@ -136,6 +136,9 @@ PROVIDERS: Table[models.Provider] = Table(
         Column("TYPE", lambda provider, now: provider.type),
         Column("READY", lambda provider, now: _ready(provider)),
         Column("SCHEDULE", lambda provider, now: _cron(provider)),
+        Column(
+            "NEXT", lambda provider, now: stamp(provider.schedule.next_schedule_time) if provider.schedule else None
+        ),
         Column("LAST-SUCCESS", lambda provider, now: age(provider.last_success_at, now)),
         Column("LAST-JOB", lambda provider, now: provider.last_job),
         Column("AGE", lambda provider, now: age(provider.created_at, now)),

@@ -78,13 +78,25 @@ def test_a_run_that_failed() -> None:
     assert len(columns.JOBS.heads(wide=False)) < len(cells)
 
 
-@pytest.mark.parametrize("status", [{}, {"schedule": {"cron": "@daily", "timeZone": "UTC"}}])
-def test_a_provider_that_the_controller_has_not_seen(status: dict[str, Any]) -> None:
-    raw = {**RAW, "spec": {"container": {"image": "x:1"}}, "status": status}
+NEXT = "2026-01-03T05:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shown_next"),
+    [
+        (None, "-"),
+        ({"cron": "@daily", "timeZone": "UTC"}, "-"),
+        ({"cron": "@daily", "timeZone": "UTC", "nextScheduleTime": NEXT}, NEXT),
+    ],
+)
+def test_a_provider_that_the_controller_has_not_seen(schedule: dict[str, Any] | None, shown_next: str) -> None:
+    status = {"schedule": schedule} if schedule else {}
+    provider = provider_of({**RAW, "spec": {"container": {"image": "x:1"}}, "status": status})
     shown = dict(
-        zip(columns.PROVIDERS.heads(wide=True), columns.PROVIDERS.cells(provider_of(raw), NOW, wide=True), strict=True)
+        zip(columns.PROVIDERS.heads(wide=True), columns.PROVIDERS.cells(provider, NOW, wide=True), strict=True)
     )
     assert (shown["TYPE"], shown["READY"], shown["LAST-SUCCESS"], shown["FROM"]) == ("container", "-", "-", "x:1")
+    assert shown["NEXT"] == shown_next
 
 
 def test_a_field_that_only_the_server_has_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
