@@ -97,22 +97,23 @@ async def test_pages_of_runs(visit: Visit) -> None:
 
 
 async def test_the_list_follows_the_runs(visit: Visit, world: World) -> None:
-    page = await visit("#/jobs?namePrefix=live-")
+    name = world.fresh("live")
+    page = await visit(f"#/jobs?namePrefix={name}")
     await expect(page.locator(".stream")).to_have_text("Live")
     await expect(page.get_by_text("No run matches.")).to_be_visible()
-    await world.job("live-one")
-    row = page.locator("tbody tr", has_text="live-one")
+    await world.job(name)
+    row = page.locator("tbody tr", has_text=name)
     await expect(row).to_contain_text("Pending")
-    await row.get_by_role("link", name="live-one").focus()
+    await row.get_by_role("link", name=name).focus()
     progress = {"filesSelected": 340, "filesDone": 12, "summary": "12/340"}
-    await world.bring("live-one", state="Running", attempt=1, progress=progress)
+    await world.bring(name, state="Running", attempt=1, progress=progress)
     await expect(row).to_contain_text("Running")
     await expect(row).to_contain_text("12/340")
     # Nobody loses their place by it.
-    await expect(row.get_by_role("link", name="live-one")).to_be_focused()
+    await expect(row.get_by_role("link", name=name)).to_be_focused()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="live-one")).to_be_focused()
-    await world.bring("live-one", state="Succeeded", attempt=1)
+    await expect(page.get_by_role("heading", name=name)).to_be_focused()
+    await world.bring(name, state="Succeeded", attempt=1)
 
 
 async def test_a_run_that_failed_says_why_and_what_to_do(visit: Visit, world: World) -> None:
@@ -161,7 +162,8 @@ async def test_the_log(visit: Visit) -> None:
 
 
 async def test_a_run_is_followed_and_cancelled(visit: Visit, world: World) -> None:
-    uid = await world.job("to-cancel", state="Running", attempt=1)
+    name = world.fresh("to-cancel")
+    uid = await world.job(name, state="Running", attempt=1)
     page = await visit(f"#/jobs/{uid}")
     await expect(page.locator(".summary")).to_contain_text("Running")
     await page.get_by_role("button", name="Cancel", exact=True).click()
@@ -173,29 +175,30 @@ async def test_a_run_is_followed_and_cancelled(visit: Visit, world: World) -> No
     await question.get_by_label("Reason (optional)").fill("holiday")
     await question.get_by_role("button", name="Cancel the run").click()
     await expect(question).to_have_count(0)
-    cancel = (await world.spec("to-cancel"))["cancel"]
+    cancel = (await world.spec(name))["cancel"]
     assert (cancel["reason"], cancel["mode"], cancel["requestedBy"]) == ("holiday", "Graceful", "operator")
-    await world.bring("to-cancel", state="Cancelling", attempt=1)
+    await world.bring(name, state="Cancelling", attempt=1)
     await expect(page.get_by_role("button", name="End by force")).to_be_visible()
     condition = {"type": "Succeeded", "status": "False", "reason": "Cancelled", "message": "cancelled: holiday"}
-    await world.bring("to-cancel", state="Cancelled", attempt=1, conditions=[condition])
+    await world.bring(name, state="Cancelled", attempt=1, conditions=[condition])
     await expect(page.locator(".summary")).to_contain_text("Cancelled")
     await expect(page.get_by_role("region", name="Why")).to_contain_text("holiday")
     await expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
 
 
 async def test_a_run_that_is_held_goes_on(visit: Visit, world: World) -> None:
-    uid = await world.job("to-hold")
+    name = world.fresh("to-hold")
+    uid = await world.job(name)
     page = await visit(f"#/jobs/{uid}")
     await page.get_by_role("button", name="Hold").click()
     await page.get_by_role("dialog").get_by_role("button", name="Hold").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    raw = await world.bring("to-hold", state="Suspended")
+    raw = await world.bring(name, state="Suspended")
     assert raw["spec"]["suspend"] is True
     await page.get_by_role("button", name="Let it go on").click()
     await page.get_by_role("dialog").get_by_role("button", name="Let it go on").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    assert (await world.spec("to-hold"))["suspend"] is False
+    assert (await world.spec(name))["suspend"] is False
 
 
 async def test_failed_files_are_run_again(visit: Visit, world: World) -> None:

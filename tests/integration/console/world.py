@@ -53,6 +53,12 @@ class World:
     issuer: str
     """Where the identity provider is."""
     _keys: int = 0
+    _names: int = 0
+
+    def fresh(self, name: str) -> str:
+        """A name that nothing has yet, however often a test runs."""
+        self._names += 1
+        return f"{name}-{self._names}"
 
     async def another_key(self, *scopes: str, expires_at: datetime | None = None) -> PlainKey:
         """A key with these scopes only."""
