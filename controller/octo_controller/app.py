@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from octo_controller.reconcile.world import Key, Kind, World
 from octo_controller.settings import ControllerSettings
 from octo_controller.watch.door import Door
 from octo_controller.watch.streams import Streams
+from octo_core.db.mirrors import Claim
 from octo_core.db.session import Database
 from octo_core.domain.errors import OctoError
 from octo_core.domain.status import ConditionStatus, ConditionType, State
@@ -57,6 +59,7 @@ class Controller:
         self._settings = settings
         self._leadership = leadership
         self._stopped = asyncio.Event()
+        self._token = secrets.token_hex(16)
         self._failed = False
         self._ready = False
         self._leading = False
@@ -66,7 +69,13 @@ class Controller:
             took=lambda key, seconds: self.metrics.status_lag.labels(key[0].value).observe(seconds)
         )
         self.projector = Projector(
-            DatabaseWriter(database, namespace=settings.namespace, clock=_now, fence=leadership.fence),
+            DatabaseWriter(
+                database,
+                claim=self._claim,
+                clock=_now,
+                fence=leadership.fence,
+                replaced=lambda: self.projector.start_over(),
+            ),
             committed=self._committed,
             skipped=self.metrics.skipped_rows.inc,
             took=self.metrics.mirror_delay.observe,
@@ -98,6 +107,7 @@ class Controller:
             metrics=self.metrics,
             placement=self._placement,
             archivist=self._archivist,
+            identify=lambda: self._namespace.identify(),
         )
         self._door = Door(
             self.intake.event,
@@ -250,6 +260,10 @@ class Controller:
         for uid in released:
             self.projector.gone(uid)
         await self.projector.drain(timeout=self._settings.drain_seconds / 2)
+
+    def _claim(self) -> Claim:
+        share = self._settings.share
+        return Claim(self._settings.namespace, f"{share.index}/{share.count}", self._token, cluster=self._namespace.uid)
 
     def _committed(self, raw: Raw) -> None:
         """A version is in Postgres: if it is the last word on a run, the run can be archived or let go."""

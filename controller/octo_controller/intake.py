@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from octo_controller.archivist import Archivist, is_put_aside, was_put_aside
@@ -50,9 +50,11 @@ class Intake:
         metrics: Metrics,
         placement: Placement,
         archivist: Archivist,
+        identify: Callable[[], Awaitable[None]],
     ) -> None:
         self._archivist = archivist
         self._placement = placement
+        self._identify = identify
         self._client = client
         self._world = world
         self._projector = projector
@@ -120,9 +122,14 @@ class Intake:
 
     async def _sync(self) -> bool:
         try:
+            # Before the rows are read: those of another cluster are none of these OctoJobs'.
+            await self._identify()
             # Read before the list: a row that comes later is not taken for one without an OctoJob.
             rows = await self._projector.live()
             self._rows, self._complete = rows, True
+            if rows is not None:
+                # All that is listed from here on is offered.
+                self._projector.incomplete = False
             listings = {kind: await self._run(kind) for kind in self._resyncs}
         except OctoError:
             self._metrics.resyncs.labels("failed").inc()
@@ -161,6 +168,9 @@ class Intake:
         due = _monotonic() + (interval if swept else min(interval, SWEEP_RETRY_SECONDS))
         while True:
             await asyncio.sleep(min(RETRY_SECONDS, max(0.0, due - _monotonic())))
+            await self._projector.look()
+            if self._projector.incomplete:
+                due = _monotonic()
             late = self.behind() > LISTED_WHEN_BEHIND_SECONDS
             if _monotonic() < due and not late:
                 continue

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from octo_core.domain.errors import ConflictError, NotFoundError, OctoError
+from octo_core.domain.errors import ConflictError, ForbiddenError, NotFoundError, OctoError
 from octo_core.domain.names import ARCHIVE_FINALIZER
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import NAMESPACES, OCTOJOBS
@@ -40,6 +40,17 @@ class NamespaceWatch:
         self._leaving = leaving
         self._leading = leading
         self.terminating = False
+        self.uid: str | None = None
+        """By which the namespace of this cluster is told from one of the same name in another; None if it may not
+        be looked at."""
+
+    async def identify(self) -> None:
+        """Learn ``uid``. Raises ClusterUnavailableError."""
+        if self.uid is None:
+            try:
+                self.uid = (await self._client.get(NAMESPACES, None, self._name))["metadata"]["uid"]
+            except (ForbiddenError, NotFoundError) as error:
+                logger.warning("runs of another cluster are not told from deleted ones: %s", error.detail)
 
     async def run(self) -> None:
         """Look until cancelled.

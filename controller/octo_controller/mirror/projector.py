@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ class Writer(Protocol):
 
     async def write(self, jobs: list[Raw]) -> None: ...
     async def mark_deleted(self, uids: Iterable[str]) -> None: ...
+    async def claim(self) -> None: ...
     async def live(self) -> dict[str, int]: ...
 
 
@@ -57,6 +59,8 @@ class Projector:
         self._failures = 0
         self.accepting = True
         """Whether anything is kept. A standby has nothing to write: who takes over offers all that it lists."""
+        self.incomplete = False
+        """Whether Postgres lacks what it was given before: all that is in the cluster has to be offered once more."""
 
     def offer(self, raw: Raw) -> None:
         """Have this version written, unless a newer one is on its way or there already."""
@@ -83,6 +87,19 @@ class Projector:
         """Whether Postgres has this version, or a newer one."""
         return self._held.get(uid, -1) >= int(version)
 
+    def start_over(self) -> None:
+        """Postgres is not the database that was written to."""
+        if self._held:
+            logger.warning("Postgres does not hold what it was given: mirroring everything again")
+        self._held.clear()
+        self.incomplete = True
+
+    async def look(self) -> None:
+        """See, with nothing to write, whether Postgres is the database that was written to."""
+        if self.accepting:
+            with contextlib.suppress(DatabaseUnavailableError):
+                await self._writer.claim()
+
     @property
     def pending(self) -> int:
         """Changes that wait."""
@@ -101,6 +118,8 @@ class Projector:
     async def live(self) -> dict[str, int] | None:
         """The rows that stand for OctoJobs still there, and the version of each; None while Postgres is away."""
         try:
+            if self.accepting:
+                await self._writer.claim()
             return await self._writer.live()
         except DatabaseUnavailableError:
             return None

@@ -76,7 +76,14 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
         [{**values, "resource_version": Decimal(-1), "state": "", "last_event": 0} for values in ordered],
     )
     rows = await session.execute(
-        select(JobRow.uid, JobRow.resource_version, JobRow.state, JobRow.attempt, JobRow.last_event)
+        select(
+            JobRow.uid,
+            JobRow.resource_version,
+            JobRow.state,
+            JobRow.attempt,
+            JobRow.last_event,
+            JobRow.deleted_at,
+        )
         .where(JobRow.uid.in_([values["uid"] for values in ordered]))
         .order_by(JobRow.uid)
         .with_for_update()
@@ -93,7 +100,16 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
         for kind in job_changes(seen, Seen(values["state"], values["attempt"])):
             last_event += 1
             told.append(_event(kind, values, seen, seq=last_event, at=now))
-        changes.append({**values, "last_event": last_event, "mirrored_at": now})
+        changes.append(
+            {
+                **values,
+                "last_event": last_event,
+                "mirrored_at": now,
+                # One that was made from its manifest is taken for gone, until its OctoJob is seen.
+                "deleted_at": row.deleted_at if row.resource_version >= 0 else None,
+                "lost_cluster": None,
+            }
+        )
         versions[values["uid"]] = values["resource_version"]
     if changes:
         await session.execute(update(JobRow), changes)
@@ -146,9 +162,11 @@ async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datet
 
 async def live_versions(session: AsyncSession, namespace: str) -> dict[str, int]:
     """Rows of a namespace whose OctoJob was not seen to be gone, by uid, and the resourceVersion that each is of; a
-    resync compares them with the cluster."""
+    resync compares them with the cluster. Not those of a cluster that is gone itself."""
     rows = await session.execute(
-        select(JobRow.uid, JobRow.resource_version).where(JobRow.namespace == namespace, JobRow.deleted_at.is_(None))
+        select(JobRow.uid, JobRow.resource_version).where(
+            JobRow.namespace == namespace, JobRow.deleted_at.is_(None), JobRow.lost_cluster.is_(None)
+        )
     )
     return {uid: int(version) for uid, version in rows}
 

@@ -51,6 +51,7 @@ _FINISHED = text("finished_at IS NOT NULL")
 _FAILED = text("failure_category IS NOT NULL")
 _SCHEDULED = text("schedule IS NOT NULL")
 _RERUN = text("rerun_of IS NOT NULL")
+_LOST = "uid of its namespace in a cluster that is gone"
 
 
 class JobRow(Base):
@@ -84,6 +85,7 @@ class JobRow(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(comment="when the OctoJob was seen to be gone")
     last_event: Mapped[int] = mapped_column(Integer, comment="highest sequence number of its events")
     mirrored_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lost_cluster: Mapped[str | None] = mapped_column(comment=_LOST)
 
     __table_args__ = (
         # Lists are read along one of these from where the last page ended; see job_list for which.
@@ -120,6 +122,34 @@ class JobDayRow(Base):
     bytes_uploaded: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = (Index(None, "namespace", "day", "outcome"),)
+
+
+class ProviderRow(Base):
+    """An OctoProvider as it was last seen, to be made again in another cluster; without a row once it is deleted."""
+
+    __tablename__ = "providers"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[str]
+    generation: Mapped[int] = mapped_column(BigInteger)
+    labels: Mapped[dict[str, Any]]
+    annotations: Mapped[dict[str, Any]]
+    spec: Mapped[dict[str, Any]]
+    mirrored_at: Mapped[datetime]
+    lost_cluster: Mapped[str | None] = mapped_column(comment=_LOST)
+
+
+class MirrorRow(Base):
+    """Which controller writes the rows of a namespace, and of which cluster. See ``octo_core.db.mirrors``."""
+
+    __tablename__ = "mirrors"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    controller: Mapped[str] = mapped_column(primary_key=True, comment="the number of its shard")
+    token: Mapped[str] = mapped_column(comment="drawn by the process that writes")
+    cluster: Mapped[str | None] = mapped_column(comment="uid of the namespace in its cluster")
+    claimed_at: Mapped[datetime]
 
 
 class EventRow(Base):

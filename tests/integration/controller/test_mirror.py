@@ -10,6 +10,7 @@ from typing import Any
 
 from octo_controller.mirror.projector import Projector
 from octo_controller.mirror.writer import DatabaseWriter
+from octo_core.db.mirrors import Claim
 from octo_core.db.session import Database
 from tests.support.postgres import PostgresServer
 
@@ -34,7 +35,12 @@ def octojob(name: str, version: int, state: str) -> Raw:
 async def mirror(database: Database) -> AsyncIterator[tuple[Projector, list[str]]]:
     committed: list[str] = []
     projector = Projector(
-        DatabaseWriter(database, namespace="octo", clock=lambda: datetime.now(UTC)),
+        DatabaseWriter(
+            database,
+            claim=lambda: Claim("octo", "0", "token", "cluster"),
+            clock=lambda: datetime.now(UTC),
+            replaced=lambda: projector.start_over(),
+        ),
         committed=lambda raw: committed.append(raw["metadata"]["name"]),
     )
     task = asyncio.create_task(projector.run())

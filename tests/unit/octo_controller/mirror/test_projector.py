@@ -39,6 +39,9 @@ class Writer:
         await self._work()
         self.log += [f"delete {uid}" for uid in uids]
 
+    async def claim(self) -> None:
+        await self._work()
+
     async def live(self) -> dict[str, int]:
         await self._work()
         return self.rows
