@@ -1,4 +1,4 @@
-"""``octo-api [serve | migrate | apply-crds | create-key | revoke-key]``."""
+"""``octo-api [serve | migrate | apply-crds | create-key | revoke-key | rebuild]``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from octo_api.auth.caller import ANY
 from octo_api.auth.settings import KeySettings
 from octo_api.commands import apply_crds, check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
+from octo_api.rebuild import rebuild
 from octo_api.server.protocol import bounded
 from octo_api.server.server import Server
 from octo_api.settings import ApiSettings
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _create_key(arguments)
         elif arguments.command == "revoke-key":
             _revoke_key(arguments)
+        elif arguments.command == "rebuild":
+            _rebuild(arguments)
         else:
             _serve()
     except ValidationError as error:
@@ -65,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--expires", help="a span such as 90d, 12h, 30m, or an RFC 3339 time (default: never)")
     revoke = commands.add_parser("revoke-key", help="end an API key's life, at once")
     revoke.add_argument("key", help="its id, the 12 characters behind octo_, or the whole key")
+    again = commands.add_parser(
+        "rebuild", help="add past runs to a database that was lost, from the lines of `octo-worker history`"
+    )
+    again.add_argument("--namespace", default="octo", help="of runs whose manifests do not say it (octo)")
     return parser
 
 
@@ -137,6 +144,13 @@ def _create_key(arguments: argparse.Namespace) -> None:
 def _revoke_key(arguments: argparse.Namespace) -> None:
     key_id = asyncio.run(revoke_key(DatabaseSettings(), arguments.key, now=utc_now()))
     sys.stdout.write(f"revoked {key_id}\n")
+
+
+def _rebuild(arguments: argparse.Namespace) -> None:
+    settings = DatabaseSettings()
+    configure_logging(settings.log_level, service="octo-api")
+    done = asyncio.run(rebuild(settings, sys.stdin.buffer, namespace=arguments.namespace, clock=utc_now))
+    sys.stdout.write(f"rebuilt {done.attempts} attempts with {done.rows} rows\n")
 
 
 if __name__ == "__main__":

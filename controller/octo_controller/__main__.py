@@ -1,4 +1,4 @@
-"""``octo-controller``: settings from the environment, logs to standard error.
+"""``octo-controller [restore]``: settings from the environment, logs to standard error.
 
 Exit code 0 after a clean stop, 1 on failure, 3 if it lost its Lease or its event loop was blocked.
 """
@@ -13,6 +13,11 @@ import sys
 
 def main() -> None:
     """Run the controller until it is told to stop."""
+    if len(sys.argv) > 1:
+        from octo_controller import commands  # a pod has no use for it
+
+        sys.exit(commands.main(sys.argv[1:]))
+
     # Before everything else: the first process of a container does not get a signal that it has no handler for,
     # and importing takes seconds on a busy machine. Nothing has begun that would have to be ended in order.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,6 +20,7 @@ from octo_controller.intake import Intake
 from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
+from octo_controller.mirror.providers import ProviderMirror
 from octo_controller.mirror.writer import DatabaseWriter
 from octo_controller.namespace import NamespaceWatch
 from octo_controller.placement import Placement
@@ -68,20 +69,18 @@ class Controller:
         self.queue: WorkQueue[Key] = WorkQueue(
             took=lambda key, seconds: self.metrics.status_lag.labels(key[0].value).observe(seconds)
         )
+        writer = DatabaseWriter(
+            database, claim=self._claim, clock=_now, fence=leadership.fence, replaced=self._start_over
+        )
         self.projector = Projector(
-            DatabaseWriter(
-                database,
-                claim=self._claim,
-                clock=_now,
-                fence=leadership.fence,
-                replaced=lambda: self.projector.start_over(),
-            ),
+            writer,
             committed=self._committed,
             skipped=self.metrics.skipped_rows.inc,
             took=self.metrics.mirror_delay.observe,
         )
         self.projector.accepting = False
         self._placement = Placement(client, namespace=settings.namespace, share=settings.share)
+        self._providers = ProviderMirror(writer, owns=self._placement.owns_provider)
         self.world = World(
             self.queue,
             self.projector,
@@ -103,6 +102,7 @@ class Controller:
             client,
             self.world,
             self.projector,
+            self._providers,
             namespace=settings.namespace,
             metrics=self.metrics,
             placement=self._placement,
@@ -246,6 +246,8 @@ class Controller:
         await asyncio.gather(*work, return_exceptions=True)
         if not await self.projector.drain(timeout=self._settings.drain_seconds / 2):
             logger.warning("%d changes are not mirrored; the next start does it", self.projector.pending)
+        if self._leading:
+            await self._providers.flush()
         if self._leading and await self._namespace.look():
             await self._let_go()
 
@@ -260,6 +262,10 @@ class Controller:
         for uid in released:
             self.projector.gone(uid)
         await self.projector.drain(timeout=self._settings.drain_seconds / 2)
+
+    def _start_over(self) -> None:
+        self.projector.start_over()
+        self._providers.start_over()
 
     def _claim(self) -> Claim:
         share = self._settings.share

@@ -13,6 +13,7 @@ from octo_controller.engine.follow import Follower
 from octo_controller.engine.resync import Listing, Page, Resync
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
+from octo_controller.mirror.providers import ProviderMirror
 from octo_controller.placement import Placement
 from octo_controller.reconcile.world import Kind, World
 from octo_core.domain.errors import OctoError
@@ -45,6 +46,7 @@ class Intake:
         client: KubeClient,
         world: World,
         projector: Projector,
+        providers: ProviderMirror,
         *,
         namespace: str,
         metrics: Metrics,
@@ -58,6 +60,7 @@ class Intake:
         self._client = client
         self._world = world
         self._projector = projector
+        self._providers = providers
         self._namespace = namespace
         self._metrics = metrics
         self._heard_at = 0.0
@@ -89,9 +92,9 @@ class Intake:
             # Its last version first: what the finalizer let go is the final word on the run.
             if kind == Kind.JOB:
                 self._world.saw(Kind.JOB, raw)
-            self._world.gone(Kind(kind), raw["metadata"]["name"], raw["metadata"]["uid"])
+            self._gone(Kind(kind), raw["metadata"]["name"], raw["metadata"]["uid"])
         else:
-            self._world.saw(Kind(kind), raw)
+            self._saw(Kind(kind), raw)
 
     def wrote(self, kind: Kind, raw: Raw) -> None:
         """A write of ours was answered with ``raw``: its watch owes us this version."""
@@ -171,6 +174,7 @@ class Intake:
             await self._projector.look()
             if self._projector.incomplete:
                 due = _monotonic()
+            await self._providers.flush()
             late = self.behind() > LISTED_WHEN_BEHIND_SECONDS
             if _monotonic() < due and not late:
                 continue
@@ -198,9 +202,7 @@ class Intake:
             pages=lambda: self._pages(resource, label_selector=selector),
             seen=lambda raw: self._listed(kind, raw),
             gone=lambda name, uid: (
-                self._world.left(name, uid)
-                if kind is Kind.JOB and not share.whole
-                else self._world.gone(kind, name, uid)
+                self._world.left(name, uid) if kind is Kind.JOB and not share.whole else self._gone(kind, name, uid)
             ),
         )
 
@@ -224,10 +226,20 @@ class Intake:
         if kind is Kind.JOB and not self._placement.takes(raw, gone=False):
             self._world.left(name, uid)
             return
-        self._world.saw(kind, raw)
+        self._saw(kind, raw)
         if kind is Kind.JOB:
             # Also what is no news: a standby has it, and has told the mirror nothing.
             self._projector.offer(raw)
+
+    def _saw(self, kind: Kind, raw: Raw) -> None:
+        self._world.saw(kind, raw)
+        if kind is Kind.PROVIDER:
+            self._providers.saw(raw)
+
+    def _gone(self, kind: Kind, name: str, uid: str) -> None:
+        self._world.gone(kind, name, uid)
+        if kind is Kind.PROVIDER:
+            self._providers.gone(name)
 
     async def _pages(self, resource: Resource, *, label_selector: str) -> AsyncIterator[Page]:
         token, version = "", 0

@@ -154,9 +154,9 @@ def _typed(kind: str, name: str) -> Raw:
 
 
 @contextmanager
-def site(plane: ControlPlane, database_url: str, folder: Path) -> Iterator[Site]:
+def site(plane: ControlPlane, database_url: str, folder: Path, *, namespace: str = "") -> Iterator[Site]:
     """A fresh namespace, with the chart's rights for the controller."""
-    namespace = f"octo-{secrets.token_hex(4)}"
+    namespace = namespace or f"octo-{secrets.token_hex(4)}"
     kubectl = plane.kubectl(namespace)
     kubectl("create", "namespace", namespace)
     kubectl.apply(*_rights(namespace))

@@ -11,13 +11,18 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from octo_core.domain.report import FileResult
+from octo_core.domain.model import rfc3339
+from octo_core.domain.report import FileResult, Outcome
 from octo_core.domain.run import RunIdentity
 from octo_core.domain.status import ManifestRef
 from octo_worker.layout import manifest_key, manifest_part_key
 
 if TYPE_CHECKING:
     from octo_worker.sinks.s3 import S3Sink
+
+JOB, PROVIDER, NAMESPACE, CREATED = "octo-job", "octo-provider", "octo-namespace", "octo-created"
+REASON, CATEGORY = "octo-reason", "octo-category"
+"""Metadata of a manifest: whose it is, and how the attempt ended."""
 
 _LEVEL = 3
 _STEP = 256 << 10
@@ -51,10 +56,11 @@ class Rows:
 
 
 def write(
-    sink: S3Sink, bucket: str, prefix: str, job: RunIdentity, rows: Rows, *, shard: int, shards: int
+    sink: S3Sink, bucket: str, prefix: str, job: RunIdentity, rows: Rows, ended: Outcome, *, shard: int, shards: int
 ) -> ManifestRef | None:
     """Write the manifest and say where it is; None if parts of other workers are still to come. Raises ``Failed``."""
-    own = _written(sink, bucket, key_of(prefix, job, shard=shard, shards=shards), job, rows.lines())
+    facts = facts_of(job, ended)
+    own = _written(sink, bucket, key_of(prefix, job, shard=shard, shards=shards), facts, rows.lines())
     if shards == 1:
         return own
     parts = [key_of(prefix, job, shard=number, shards=shards) for number in range(shards)]
@@ -62,7 +68,28 @@ def write(
     if not there.issuperset(parts):
         return None
     whole = (piece for part in parts for piece in sink.read(part))
-    return _written(sink, bucket, manifest_key(prefix, job.name, job.attempt), job, whole)
+    if ended.category is None:
+        facts = next((other for other in _facts_of_parts(sink, parts) if other.get(CATEGORY)), facts)
+    return _written(sink, bucket, manifest_key(prefix, job.name, job.attempt), facts, whole)
+
+
+def facts_of(job: RunIdentity, ended: Outcome) -> dict[str, str]:
+    """What is written with a manifest: enough to make the run's history from the bucket alone."""
+    return {
+        JOB: job.uid,
+        PROVIDER: job.provider,
+        NAMESPACE: job.namespace,
+        CREATED: rfc3339(job.created_at),
+        REASON: ended.reason,
+        CATEGORY: ended.category.value if ended.category else "",
+    }
+
+
+def _facts_of_parts(sink: S3Sink, parts: list[str]) -> Iterator[dict[str, str]]:
+    for part in parts:
+        found = sink.facts(part)
+        if found is not None:
+            yield dict(found.metadata)
 
 
 def key_of(prefix: str, job: RunIdentity, *, shard: int, shards: int) -> str:
@@ -72,9 +99,9 @@ def key_of(prefix: str, job: RunIdentity, *, shard: int, shards: int) -> str:
     return manifest_part_key(prefix, job.name, job.attempt, shard)
 
 
-def _written(sink: S3Sink, bucket: str, key: str, job: RunIdentity, pieces: Iterator[bytes]) -> ManifestRef:
+def _written(sink: S3Sink, bucket: str, key: str, facts: dict[str, str], pieces: Iterator[bytes]) -> ManifestRef:
     digest = hashlib.sha256()
-    metadata = {"octo-job": job.uid, "Content-Type": "application/jsonl"}
+    metadata = {**facts, "Content-Type": "application/jsonl"}
     with sink.writer(key, metadata, overwrite=True) as writer:
         for piece in pieces:
             digest.update(piece)

@@ -7,7 +7,7 @@ from collections import Counter
 from octo_core.domain.failure import EXIT_CODES, Category, leading_category
 from octo_core.domain.job import OnFileError
 from octo_core.domain.report import TERMINATION_MESSAGE_LIMIT, Outcome
-from octo_core.domain.status import ManifestRef, Progress
+from octo_core.domain.status import Progress
 from octo_worker.failure import Failed
 
 NOT_THE_FILES_FAULT = frozenset({Category.INFRA, Category.REMOTE_UNAVAILABLE, Category.SINK_UNAVAILABLE})
@@ -24,7 +24,6 @@ def concluded(
     first_message: str,
     on_file_error: OnFileError,
     progress: Progress,
-    manifest: ManifestRef | None,
     *,
     rows: int,
 ) -> Outcome:
@@ -38,26 +37,23 @@ def concluded(
             reason="FilesFailed" if must_fail else "CompletedWithSkips",
             message=message,
             progress=progress,
-            manifest=manifest,
         )
     if not progress.files_selected and not rows:
         return Outcome(
             reason="NoNewFiles",
             message="every listed file is stored or left out",
             progress=progress,
-            manifest=manifest,
         )
-    return Outcome(reason="Completed", progress=progress, manifest=manifest)
+    return Outcome(reason="Completed", progress=progress)
 
 
-def failed(error: Failed, progress: Progress, manifest: ManifestRef | None = None) -> Outcome:
+def failed(error: Failed, progress: Progress) -> Outcome:
     """The outcome of an attempt that could not go on."""
     return Outcome(
         category=error.category,
         reason=error.category.value,
         message=error.detail[:1024],
         progress=progress,
-        manifest=manifest,
     )
 
 

@@ -98,7 +98,7 @@ class Attempt:
         except Exception as error:
             log.exception("the run failed for a reason nobody thought of")
             failure = Failed(Category.UNKNOWN, f"unexpected {type(error).__name__}; see the log")
-        return outcome.failed(failure, self._tally.final(), await self._manifest())
+        return await self._told(outcome.failed(failure, self._tally.final()))
 
     async def _pipeline(self) -> Outcome:
         run, tally = self._run, self._tally
@@ -139,13 +139,14 @@ class Attempt:
                 ring = await ring_to_be
             await self._move_all(source, sink, ring, plan)
             await self._dispose_of_stored(source, sink, plan.stored)
-        return outcome.concluded(
-            tally.failures,
-            tally.first_message,
-            run.transfer.on_file_error,
-            tally.final(),
-            await self._manifest(),
-            rows=tally.rows.count,
+        return await self._told(
+            outcome.concluded(
+                tally.failures,
+                tally.first_message,
+                run.transfer.on_file_error,
+                tally.final(),
+                rows=tally.rows.count,
+            )
         )
 
     # ---- what to move ---------------------------------------------------------------------------
@@ -378,7 +379,11 @@ class Attempt:
         self._reporter.add(row)
         self._observer.row(row)
 
-    async def _manifest(self) -> ManifestRef | None:
+    async def _told(self, ended: Outcome) -> Outcome:
+        """The outcome, with the manifest that tells of it."""
+        return ended.model_copy(update={"manifest": await self._manifest(ended)})
+
+    async def _manifest(self, ended: Outcome) -> ManifestRef | None:
         """Written if there is anything to say. That it cannot be written does not change how the run ended."""
         run, rows, sink = self._run, self._tally.rows, self._sink
         shards = run.transfer.parallelism
@@ -389,7 +394,9 @@ class Attempt:
             # This one gives up at once now, which the last write must not.
             sink.close()
             sink = self._sink = _sink(to, self._secrets)
-        write = partial(manifest.write, sink, to.bucket, to.prefix, run.job, rows, shard=self._shard, shards=shards)
+        write = partial(
+            manifest.write, sink, to.bucket, to.prefix, run.job, rows, ended, shard=self._shard, shards=shards
+        )
         try:
             async with asyncio.timeout(MANIFEST_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, write)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from octo_core.db import mirrors
+from octo_core.db import mirrors, provider_rows
 from octo_core.db.mirrors import Claim, Found
 from octo_core.db.projection import live_versions, mark_deleted, project
+from octo_core.db.provider_rows import ProviderCopy
 from octo_core.db.session import AsyncSession, Database
 
 Raw = dict[str, Any]
@@ -59,6 +60,18 @@ class DatabaseWriter:
         """Rows whose OctoJob was not seen to be gone, and the version that each is of."""
         async with self._database.transaction() as session:
             return await live_versions(session, self._wanted().namespace)
+
+    async def providers(self) -> set[str]:
+        """Names of the OctoProviders that there is a copy of."""
+        async with self._transaction() as session:
+            return await provider_rows.names(session, self._wanted().namespace)
+
+    async def write_providers(self, copies: Sequence[ProviderCopy], gone: Collection[str]) -> None:
+        """Copy these, and forget those."""
+        namespace = self._wanted().namespace
+        async with self._transaction() as session:
+            await provider_rows.put(session, namespace, copies, now=self._clock())
+            await provider_rows.remove(session, namespace, gone)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:

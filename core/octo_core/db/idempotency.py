@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -161,6 +161,11 @@ async def finish(session: AsyncSession, claim: Claim, job_uid: str) -> None:
             where=IdempotencyKeyRow.fingerprint == claim.fingerprint,
         )
     )
+
+
+async def move(session: AsyncSession, *, from_uid: str, to_uid: str) -> None:
+    """Have the key of one run stand for another, which was made in its place."""
+    await session.execute(update(IdempotencyKeyRow).where(IdempotencyKeyRow.job_uid == from_uid).values(job_uid=to_uid))
 
 
 async def drop(session: AsyncSession, claim: Claim) -> None:

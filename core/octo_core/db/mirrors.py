@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from octo_core.db.tables import JobRow, MirrorRow
+from octo_core.db.tables import JobRow, MirrorRow, ProviderRow
 
 
 class Found(Enum):
@@ -54,7 +54,7 @@ async def claim(session: AsyncSession, wanted: Claim, *, now: datetime) -> Found
         return Found.OWN
     others: set[str] = set()
     if wanted.cluster is not None:
-        others = await _set_aside(session, wanted.namespace, wanted.cluster)
+        others = await set_aside(session, wanted.namespace, wanted.cluster)
     values = {"token": wanted.token, "cluster": wanted.cluster, "claimed_at": now}
     statement = insert(MirrorRow).values(namespace=wanted.namespace, controller=wanted.controller, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["namespace", "controller"], set_=values))
@@ -63,12 +63,12 @@ async def claim(session: AsyncSession, wanted: Claim, *, now: datetime) -> Found
     return Found.NOTHING if before is None else Found.EARLIER
 
 
-async def forget(session: AsyncSession, namespace: str) -> None:
-    """Have the controllers of a namespace mirror all that is in the cluster once more."""
-    await session.execute(delete(MirrorRow).where(MirrorRow.namespace == namespace))
+async def forget(session: AsyncSession) -> None:
+    """Have all controllers mirror what is in their clusters once more."""
+    await session.execute(delete(MirrorRow))
 
 
-async def _set_aside(session: AsyncSession, namespace: str, cluster: str) -> set[str]:
+async def set_aside(session: AsyncSession, namespace: str, cluster: str) -> set[str]:
     """Mark what other clusters have left, and take back what was marked as this one's; the other clusters."""
     claims = await session.execute(
         select(MirrorRow.controller, MirrorRow.cluster)
@@ -98,3 +98,8 @@ async def _move(session: AsyncSession, namespace: str, *, before: str | None, af
     uids = list(await session.scalars(there))
     if uids:
         await session.execute(update(JobRow), [{"uid": uid, "lost_cluster": after} for uid in uids])
+    await session.execute(
+        update(ProviderRow)
+        .where(ProviderRow.namespace == namespace, ProviderRow.lost_cluster.is_not_distinct_from(before))
+        .values(lost_cluster=after)
+    )

@@ -117,12 +117,12 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
     return versions
 
 
-async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime) -> None:
+async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datetime, reason: str = DELETED) -> None:
     """Note that these OctoJobs are gone from the cluster; their rows stay.
 
     One that went without its last state being seen (its finalizer was taken away, or failed open while Postgres and
-    then the controller were away) took its Job and pods with it: its run ends here as Cancelled, for the reason
-    Deleted, rather than stay Running for ever.
+    then the controller were away) took its Job and pods with it: its run ends here as Cancelled, for ``reason``,
+    rather than stay Running for ever.
     """
     rows = await session.execute(
         select(
@@ -146,7 +146,7 @@ async def mark_deleted(session: AsyncSession, uids: Iterable[str], *, now: datet
         values, seen, seq = row._asdict(), Seen(row.state, row.attempt), row.last_event
         kinds: list[EventType] = []
         if not State(row.state).terminal:
-            values |= {"state": State.CANCELLED.value, "reason": DELETED, "finished_at": now}
+            values |= {"state": State.CANCELLED.value, "reason": reason, "finished_at": now}
             values["status"] = {**row.status, "state": State.CANCELLED.value, "completionTime": rfc3339(now)}
             kinds += job_changes(seen, Seen(values["state"], row.attempt))
         for kind in (*kinds, EventType.JOB_DELETED):

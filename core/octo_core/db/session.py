@@ -19,8 +19,9 @@ from octo_core.settings import DatabaseSettings
 
 __all__ = ["AsyncSession", "Database", "DatabaseContendedError"]
 
-# Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), retry.
-_PASSING = ("08", "53", "57", "40")
+# Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), retry; and while
+# somebody puts another database in its place, no such login, no such database.
+_PASSING = ("08", "53", "57", "40", "28", "3D")
 # Serialization failure, deadlock, lock timeout: another transaction was in the way, and this one may be tried again.
 _CONTENDED = ("40001", "40P01", "55P03")
 # At an installation's start, until the migration has run.

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from octo_core.domain.status import Condition, ConditionStatus, ConditionType, State
 
 DELETED = "Deleted"
+CLUSTER_LOST = "ClusterLost"
+"""Of a run whose cluster is gone, in Postgres alone."""
 CANCELLED_REASONS = ("Cancelled", "Replaced", DELETED)
 """Reasons of ``Succeeded=False`` with which a run was ended on request rather than failed."""
 

@@ -76,3 +76,14 @@ async def test_each_read_is_a_transaction_of_its_own(database: Database, databas
     async with database.transaction() as session:
         first = await session.scalar(text("SELECT pg_current_xact_id()::text"))
         assert await session.scalar(text("SELECT pg_current_xact_id()::text")) == first
+
+
+@pytest.mark.parametrize(("login", "name"), [("octo", "no-such-database"), ("nobody", "postgres")])
+async def test_a_database_or_login_that_is_not_there_counts_as_away(
+    postgres: PostgresServer, login: str, name: str
+) -> None:
+    url = postgres.url(name).replace("octo@", f"{login}@")
+    database = Database(DatabaseSettings(database_url=SecretStr(url)), application_name="test")
+    with pytest.raises(DatabaseUnavailableError):
+        await database.ready()
+    await database.close()

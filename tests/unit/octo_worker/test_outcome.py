@@ -35,7 +35,7 @@ def test_endings(
     failures: dict[Category, int], selected: int, policy: OnFileError, reason: str, category: Category | None
 ) -> None:
     progress = Progress(files_selected=selected)
-    ended = outcome.concluded(Counter(failures), "a.csv: why", policy, progress, None, rows=selected)
+    ended = outcome.concluded(Counter(failures), "a.csv: why", policy, progress, rows=selected)
     assert (ended.reason, ended.category) == (reason, category)
     assert outcome.exit_code(ended) == (EXIT_CODES[category] if category else 0)
     assert ("a.csv: why" in ended.message) == bool(failures)

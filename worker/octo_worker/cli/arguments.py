@@ -30,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
             (_provider, _secrets, _selection, _output),
         ),
         ("verify", "Check connection, keys and bucket, step by step.", (_provider, _secrets, _memory, _output)),
+        (
+            "history",
+            "Print what the manifests in the bucket tell of past runs, as JSON lines for `octo-api rebuild`.",
+            (_provider, _secrets),
+        ),
     ):
         command = commands.add_parser(name, help=help_text, description=help_text)
         for part in parts:

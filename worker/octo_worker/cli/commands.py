@@ -22,7 +22,7 @@ from octo_core.domain.provider import OctoProviderSpec, OpenPgpMode
 from octo_core.domain.report import Outcome
 from octo_core.domain.run import Run
 from octo_core.telemetry import configure_logging
-from octo_worker import outcome, probe
+from octo_worker import history, outcome, probe
 from octo_worker.cli.arguments import PROG, parser
 from octo_worker.cli.display import Display, JsonLines, Lines
 from octo_worker.cli.document import read_provider
@@ -31,11 +31,13 @@ from octo_worker.cli.memory import memory_dir
 from octo_worker.cli.output import Output
 from octo_worker.cli.planning import PlanJson, PlanTable
 from octo_worker.cli.secrets import Mounted, expected, mounted
+from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed
 from octo_worker.hardening import forbid_dumps
 from octo_worker.probe import StepState
 from octo_worker.run import Attempt
 from octo_worker.settings import WorkerSettings
+from octo_worker.sinks.s3 import S3Sink
 from octo_worker.stopping import stoppable
 from octo_worker.tuning import tune
 
@@ -64,6 +66,8 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def _command(args: argparse.Namespace) -> int:
+    if args.command == "history":
+        return _history(args)
     configure_logging("INFO" if args.verbose else "ERROR", service=PROG)
     out = Output(sys.stdout)
     try:
@@ -200,6 +204,33 @@ def probe_lines(step: probe.StepResult) -> list[str]:
     if step.resolution:
         lines.append(f"{indent}{step.resolution}")
     return lines
+
+
+# ---- history ----------------------------------------------------------------------------------------
+
+
+def _history(args: argparse.Namespace) -> int:
+    configure_logging("ERROR", service=PROG)
+    out = Output(sys.stdout)
+    try:
+        provider = read_provider(args.provider, args.name)
+        if provider.spec.destination is None:
+            raise Failed(Category.CONFIG, "the provider has no destination, so no manifests")
+        to = provider.spec.destination.s3
+        wanted = [one for one in expected(provider.spec, openpgp=False) if one.group == "s3"]
+        with mounted(wanted, args.secrets or args.provider.parent / "secrets") as secrets:
+            for warning in secrets.warnings:
+                _complain(f"warning: {warning}")
+            secrets.check()
+            with S3Sink(to, Secrets(secrets.folder)) as sink:
+                for line in history.lines(sink, to.bucket, to.prefix, provider.name):
+                    # In ASCII, which passes through as it is.
+                    out.line(json.dumps(line.model_dump(mode="json", by_alias=True, exclude_none=True)))
+    except Failed as error:
+        for text in error.detail.splitlines():
+            _complain(text)
+        return EXIT_CODES[error.category]
+    return 0
 
 
 # ---- streams ----------------------------------------------------------------------------------------
