@@ -111,6 +111,7 @@ async def controller(api: FakeApi, database: Database) -> Controller:
 
 
 async def test_a_resync_finds_what_came_and_what_went_without_a_word(controller: Controller, api: FakeApi) -> None:
+    assert await controller._leadership.lease.try_acquire()
     api.put(OCTOJOBS, octojob("a"))
     api.put(OCTOJOBS, octojob("b"))
     assert await controller.intake.sync() is False, "Postgres is away, so the rows are swept later"
@@ -218,6 +219,7 @@ async def test_what_the_watch_of_jobs_missed_is_listed(controller: Controller, a
 async def test_it_is_ready_once_everything_is_listed(controller: Controller) -> None:
     checks = controller._ready_checks()
     assert checks["sync"]() is not None
+    assert await controller._leadership.lease.try_acquire()
     await controller._take_over([])
     assert checks["sync"]() is None
     await controller.queue.close(timeout=5)
