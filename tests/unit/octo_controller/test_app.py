@@ -204,6 +204,7 @@ async def test_what_the_watch_of_jobs_missed_is_listed(controller: Controller, a
         meta = {"name": name, "uid": f"uid-{name}", "creationTimestamp": "2026-01-02T03:04:05Z"}
         return {"metadata": {**meta, "ownerReferences": [owner]}}
 
+    assert await controller._leadership.lease.try_acquire()
     api.put(JOBS, job("a-1"))
     await controller.intake.sync()
     del api.objects[("jobs", "a-1")]
