@@ -6,13 +6,16 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
+from itertools import count
 
 from octo_core.domain.errors import OctoError
 from octo_core.kube.client import Propagation
-from octo_core.kube.resources import JOBS, LEASES, PODS
+from octo_core.kube.resources import JOBS, LEASES, OCTOJOBS, PODS
 from tests.chaos.rig import NAMESPACE, Rig
 from tests.support.controllers import LEASE
 from tests.support.node import Sandbox
@@ -29,22 +32,30 @@ class Fault:
     seed: int
 
 
-def make_faults(rng: random.Random, *, span: float, count: int) -> tuple[Fault, ...]:
+def make_faults(rng: random.Random, *, span: float, number: int) -> tuple[Fault, ...]:
     """Some faults, in the order of their time."""
     return tuple(
         sorted(
             (
                 Fault(rng.choice(list(FAULTS)), rng.uniform(0.5, span), rng.uniform(0.5, 9), rng.getrandbits(32))
-                for _ in range(count)
+                for _ in range(number)
             ),
             key=lambda fault: fault.at,
         )
     )
 
 
+def make_late_faults(rng: random.Random, *, span: float) -> tuple[Fault, ...]:
+    """One of the kinds that came later, or none: drawn behind all else, so that a seed still plays what it played."""
+    if rng.random() < 0.5:
+        return ()
+    return (Fault(rng.choice(list(LATE_FAULTS)), rng.uniform(0.5, span), rng.uniform(0.5, 9), rng.getrandbits(32)),)
+
+
 async def inflict(rig: Rig, fault: Fault) -> None:
     """Begin, wait, heal."""
-    await FAULTS[fault.name](rig, fault, random.Random(fault.seed))
+    kinds = FAULTS | LATE_FAULTS
+    await kinds[fault.name](rig, fault, random.Random(fault.seed))
 
 
 async def leader(rig: Rig) -> int:
@@ -185,6 +196,47 @@ async def step_clock(rig: Rig, fault: Fault, rng: random.Random) -> None:
     rig.clock.write_text(str(rng.choice((-120, -5, 5, 120))))
 
 
+async def expired_watches(rig: Rig, fault: Fault, rng: random.Random) -> None:
+    """Jobs are deleted while nobody watches; then etcd has no history, and a new API server no memory, of it: 410."""
+    for proxy in rig.proxies:
+        proxy.cut()
+    await delete_jobs(rig, fault, rng)
+    # etcd may be away itself just now.
+    with suppress(OSError, HTTPException, ValueError, AssertionError):
+        await asyncio.to_thread(rig.plane.compact)
+    await _away(rig, rig.plane.apiserver, fault.seconds / 3)
+    for proxy in rig.proxies:
+        proxy.heal()
+
+
+async def meddle(rig: Rig, fault: Fault, rng: random.Random) -> None:
+    """Another writer changes the same objects all the time: what was read a moment ago is old, and writes meet 409."""
+    deadline = time.monotonic() + fault.seconds
+    for number in count():
+        for resource in (OCTOJOBS, JOBS):
+            with suppress(OctoError):
+                async for raw in rig.kube.items(resource, NAMESPACE):
+                    if time.monotonic() > deadline:
+                        return
+                    note = {"metadata": {"annotations": {"example.com/meddler": str(number)}}}
+                    with suppress(OctoError):
+                        await rig.kube.patch(resource, NAMESPACE, raw["metadata"]["name"], note)
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def kill_etcd(rig: Rig, fault: Fault, rng: random.Random) -> None:
+    await _away(rig, rig.plane.etcd, fault.seconds / 3)
+
+
+async def kill_control_plane(rig: Rig, fault: Fault, rng: random.Random) -> None:
+    """All of it at once, as a node with the control plane on it goes."""
+    plane = rig.plane
+    parts = (plane.etcd, plane.apiserver, plane.controller_manager)
+    await asyncio.gather(*(_away(rig, program, fault.seconds / 2) for program in parts))
+
+
 Inflict = Callable[[Rig, Fault, random.Random], Awaitable[None]]
 FAULTS: dict[str, Inflict] = {
     function.__name__: function
@@ -209,4 +261,7 @@ FAULTS: dict[str, Inflict] = {
         step_clock,
     )
 }
-"""By name."""
+"""By name. What a seed plays follows from their number and order, so new kinds go below."""
+LATE_FAULTS: dict[str, Inflict] = {
+    function.__name__: function for function in (expired_watches, meddle, kill_etcd, kill_control_plane)
+}

@@ -82,7 +82,7 @@ class Rig:
     def programs(self) -> Iterator[Program]:
         """Those that are started again when they end, as a kubelet does it."""
         yield from (*self.controllers, self.api, self.node)
-        yield from (self.plane.controller_manager, self.plane.apiserver)
+        yield from (self.plane.controller_manager, self.plane.apiserver, self.plane.etcd)
 
     def supervise(self) -> None:
         """Start again what has ended, until the end."""

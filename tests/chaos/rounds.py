@@ -14,7 +14,7 @@ import httpx
 from octo_core.domain.errors import AlreadyExistsError, NotFoundError, OctoError
 from octo_core.kube.resources import OCTOJOBS, OCTOPROVIDERS
 from tests.chaos.checks import await_ends, await_nothing_left, check
-from tests.chaos.faults import Fault, inflict, make_faults
+from tests.chaos.faults import Fault, inflict, make_faults, make_late_faults
 from tests.chaos.rig import NAMESPACE, Rig
 from tests.chaos.workload import PROVIDERS, Deed, Plan, Workload, make_workload, provider
 
@@ -31,7 +31,8 @@ async def play(rig: Rig, seed: int) -> str:
     """Do a round; what was done in it. Raises RoundError."""
     rng = random.Random(seed)
     workload = make_workload(rng, f"r{seed}", span=SPAN_SECONDS)
-    faults = make_faults(rng, span=SPAN_SECONDS, count=rng.randint(1, 4))
+    faults = make_faults(rng, span=SPAN_SECONDS, number=rng.randint(1, 4))
+    faults += make_late_faults(rng, span=SPAN_SECONDS)
     story = "; ".join(f"{fault.name} at {fault.at:.1f} for {fault.seconds:.1f} s" for fault in faults)
     rig.clock.unlink(missing_ok=True)
     await _make_providers(rig)

@@ -22,7 +22,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,10 @@ class ControlPlane:
     """Of a cluster administrator."""
     authority: Path
     folder: Path
+    _compacted: list[str] = field(default_factory=list)
+    """Keys created before etcd's history begins."""
+    _begins: list[int] = field(default_factory=lambda: [1])
+    """The first revision of it."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -99,27 +103,36 @@ class ControlPlane:
 
     def created(self, prefix: str) -> list[str]:
         """Every key below ``/registry/<prefix>`` that was ever created, as often as it was, deleted since or not:
-        etcd's own history, which this control plane never compacts by itself."""
-        marker, below = f"/registry/~{secrets.token_hex(8)}", f"/registry/{prefix}"
+        etcd's own history, which this control plane never compacts by itself, and what ``compact`` kept of it."""
+        below = f"/registry/{prefix}"
+        keys, _ = self._history()
+        return [key.removeprefix(below) for key in (*self._compacted, *keys) if key.startswith(below)]
+
+    def compact(self) -> None:
+        """Forget etcd's history up to now, so that a watch from an earlier version is answered 410 Gone once the
+        API server's own memory has gone too. What was created is remembered here."""
+        keys, revision = self._history()
+        _etcd(self.etcd_url, "kv/compaction", {"revision": str(revision)})
+        self._compacted.extend(keys)
+        self._begins[0] = revision + 1
+
+    def _history(self) -> tuple[list[str], int]:
+        """The keys created since etcd's history begins, and the revision up to which that is."""
+        marker = f"/registry/~{secrets.token_hex(8)}"
         _etcd(self.etcd_url, "kv/put", {"key": _base64(marker), "value": ""})
-        everything = {"key": _base64("/registry/"), "range_end": _base64("/registry0"), "start_revision": "1"}
+        whole = {"key": _base64("/registry/"), "range_end": _base64("/registry0"), "filters": ["NODELETE"]}
+        request = {**whole, "start_revision": str(self._begins[0])}
         keys: list[str] = []
-        for answer in _etcd_stream(self.etcd_url, "watch", {"create_request": {**everything, "filters": ["NODELETE"]}}):
+        for answer in _etcd_stream(self.etcd_url, "watch", {"create_request": request}):
             assert not answer.get("canceled"), f"the history is not whole: {answer}"
             for event in answer.get("events", ()):
                 entry = event["kv"]
                 key = base64.b64decode(entry["key"]).decode()
                 if key == marker:
-                    return keys
-                if key.startswith(below) and entry["create_revision"] == entry["mod_revision"]:
-                    keys.append(key.removeprefix(below))
+                    return keys, int(entry["mod_revision"])
+                if entry["create_revision"] == entry["mod_revision"]:
+                    keys.append(key)
         raise AssertionError("the history has no end")
-
-    def compact(self) -> None:
-        """Forget etcd's history up to now, so that a watch from an earlier version is answered 410 Gone once the
-        API server's own memory has gone too."""
-        revision = _etcd(self.etcd_url, "kv/range", {"key": _base64("/")})["header"]["revision"]
-        _etcd(self.etcd_url, "kv/compaction", {"revision": revision})
 
     def stop(self) -> None:
         """End all parts."""
