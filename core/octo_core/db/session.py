@@ -24,8 +24,8 @@ __all__ = ["AsyncSession", "Database", "DatabaseContendedError"]
 _PASSING = ("08", "53", "57", "40", "28", "3D")
 # Serialization failure, deadlock, lock timeout: another transaction was in the way, and this one may be tried again.
 _CONTENDED = ("40001", "40P01", "55P03")
-# At an installation's start, until the migration has run.
-_UNDEFINED_TABLE = "42P01"
+# At an installation's start, and at an upgrade's, until the migration has run: no such table, no such column.
+_NOT_MIGRATED = ("42P01", "42703")
 _USED = "octo_used_at"
 _IDLE_SECONDS = 0.2
 
@@ -99,8 +99,8 @@ def _octo_errors() -> Iterator[None]:
         raise DatabaseUnavailableError(f"Postgres did not answer: {type(error).__name__}") from error
     except DBAPIError as error:
         state = sqlstate(error)
-        if state == _UNDEFINED_TABLE:
-            raise DatabaseUnavailableError("the schema is missing: run `octo-api migrate`") from error
+        if state in _NOT_MIGRATED:
+            raise DatabaseUnavailableError("the schema is missing or old: run `octo-api migrate`") from error
         if state in _CONTENDED:
             raise DatabaseContendedError(f"Postgres did not answer: {state}") from error
         if error.connection_invalidated or state[:2] in _PASSING:

@@ -87,3 +87,11 @@ async def test_a_database_or_login_that_is_not_there_counts_as_away(
     with pytest.raises(DatabaseUnavailableError):
         await database.ready()
     await database.close()
+
+
+async def test_an_older_schema_is_one_to_wait_for(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE jobs DROP COLUMN lost_cluster"))
+    with pytest.raises(DatabaseUnavailableError, match="octo-api migrate"):
+        async with database.transaction() as session:
+            await live_uids(session, "octo")
