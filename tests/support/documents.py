@@ -20,6 +20,9 @@ RUN_BY = {
     ("sh", "README.md"): "tests/e2e/test_readme.py::test_every_shell_command_runs",
     ("sh", "docs/"): "tests/e2e/test_readme.py::test_every_shell_command_runs",
     ("bash", "docs/worker.md"): "tests/integration/worker/test_cli_docs.py::test_the_example_can_be_followed",
+    # The other one by the test beside it.
+    ("bash", "docs/operations.md"): "tests/integration/disasters/test_postgres_lost.py::"
+    "test_history_is_rebuilt_from_the_manifests",
     ("python", "docs/client.md"): "tests/integration/api/test_client.py::test_the_page_tells_the_truth",
     ("python", "docs/webhooks.md"): "tests/unit/octo_api/webhooks/test_docs.py::"
     "test_the_snippet_takes_what_octo_sends_and_nothing_else",

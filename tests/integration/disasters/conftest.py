@@ -23,6 +23,7 @@ Rows = Callable[[], Awaitable[dict[str, dict[str, Any]]]]
 
 def commands(section: str) -> str:
     """The commands under a heading of the page."""
+    assert PAGE.count("```bash\n") == 2, "a block that no test here runs"
     found = re.search(rf"^### {section}\n.*?^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found is not None, f"docs/operations.md has no commands under {section!r}"
     return found[1]
