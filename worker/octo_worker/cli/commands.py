@@ -224,8 +224,8 @@ def _history(args: argparse.Namespace) -> int:
             secrets.check()
             with S3Sink(to, Secrets(secrets.folder)) as sink:
                 for line in history.lines(sink, to.bucket, to.prefix, provider.name):
-                    # In ASCII, which passes through as it is.
-                    out.line(json.dumps(line.model_dump(mode="json", by_alias=True, exclude_none=True)))
+                    fields = line.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"event"})
+                    out.event(line.event, fields)
     except Failed as error:
         for text in error.detail.splitlines():
             _complain(text)
