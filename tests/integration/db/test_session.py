@@ -94,4 +94,4 @@ async def test_an_older_schema_is_one_to_wait_for(database: Database) -> None:
         await session.execute(text("ALTER TABLE jobs DROP COLUMN lost_cluster"))
     with pytest.raises(DatabaseUnavailableError, match="octo-api migrate"):
         async with database.transaction() as session:
-            await live_uids(session, "octo")
+            await live_versions(session, "octo")

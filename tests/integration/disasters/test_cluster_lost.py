@@ -12,7 +12,7 @@ import pytest
 from octo_core.db import idempotency, mirrors, provider_rows
 from octo_core.db.idempotency import Claim as KeyClaim
 from octo_core.db.mirrors import Claim, Found
-from octo_core.db.projection import live_uids, project
+from octo_core.db.projection import live_versions, project
 from octo_core.db.provider_rows import ProviderCopy
 from octo_core.db.session import Database
 from octo_core.settings import DatabaseSettings
@@ -165,7 +165,7 @@ async def test_a_claim_finds_out_whose_rows_there_are(database: Database) -> Non
             found = await mirrors.claim(session, wanted, now=NOW)
         async with database.transaction() as session:
             lost = await provider_rows.lost(session, "octo")
-            return found, await live_uids(session, "octo"), [copy.name for copy in lost]
+            return found, set(await live_versions(session, "octo")), [copy.name for copy in lost]
 
     assert await claimed(ours) == (Found.NOTHING, set(), [])
     async with database.transaction() as session:

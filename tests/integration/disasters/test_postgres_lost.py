@@ -15,7 +15,7 @@ import pytest
 from octo_api.rebuild import rebuild
 from octo_core.db import files, ledger
 from octo_core.db.ledger import LedgerFilter
-from octo_core.db.projection import live_uids, project
+from octo_core.db.projection import live_versions, project
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError, InvalidError
 from octo_core.domain.failure import Category
@@ -124,7 +124,7 @@ async def test_what_postgres_knows_better_stays(
         assert (file["attempt"], entry["source_size"]) == (2, 2)
         # Its OctoJob is there after all.
         await project(session, [octojob("u", "a", 7, "Running")], now=NOW)
-        assert await live_uids(session, "octo") == {"u"}
+        assert await live_versions(session, "octo") == {"u": 7}
     await add(lines(attempt=3))
     (row,) = (await rows()).values()
     assert (row["state"], row["spec"]["parameters"], row["last_event"]) == ("Running", {"day": "monday"}, 2)
