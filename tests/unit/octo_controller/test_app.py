@@ -133,6 +133,7 @@ async def test_a_delete_that_is_heard_keeps_the_last_version_for_the_mirror(cont
 
 
 async def test_one_that_is_put_aside_leaves_and_is_not_taken_for_gone(controller: Controller, api: FakeApi) -> None:
+    assert await controller._leadership.lease.try_acquire()
     ended = "2026-01-02T04:00:00Z"
     for name, at in (("a", ended), ("b", "2026-01-02T03:59:59Z"), ("c", "2026-01-02T04:00:01Z")):
         raw = octojob(name, state="Failed", completionTime=at)

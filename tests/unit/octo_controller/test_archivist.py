@@ -34,6 +34,8 @@ class Writer:
     async def mark_deleted(self, uids: Iterable[str]) -> None:
         self.deleted += uids
 
+    async def claim(self) -> None: ...
+
     async def live(self) -> dict[str, int]:
         return {}
 
