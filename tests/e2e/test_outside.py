@@ -86,7 +86,7 @@ async def test_a_run_driven_from_outside(kubectl: Kubectl, postgres: PostgresSer
         stack.enter_context(process("octo-api", environment, tmp_path / "api.log"))
         controller = stack.enter_context(process("octo-controller", environment, tmp_path / "controller.log"))
         client = stack.enter_context(
-            httpx.Client(base_url=f"http://127.0.0.1:{api_port}", headers={"X-API-Key": key}, timeout=10)
+            httpx.Client(base_url=f"http://127.0.0.1:{api_port}", headers={"X-API-Key": key}, timeout=120)
         )
 
         def ready() -> bool:

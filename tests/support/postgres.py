@@ -67,7 +67,7 @@ class PostgresServer:
         """Stop at once, cutting all connections, as a crash of its pod would."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=240)
 
     def kill(self) -> None:
         """SIGKILL all of it at one moment, which no clean-up survives."""
@@ -77,7 +77,7 @@ class PostgresServer:
         for pid in (self.process.pid, *map(int, children)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=240)
 
 
 def _as_postgres() -> list[str]:

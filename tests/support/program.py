@@ -98,5 +98,5 @@ class Program:
                 process.wait(within)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait(30)
+                process.wait(240)
         return process.returncode

@@ -67,7 +67,7 @@ class Release:
     kubectl: Kubectl
     api_key: str = field(repr=False)
     forward: PortForward
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120))
 
     def request(self, method: str, path: str, *, key: str | None = "", **more: Any) -> httpx.Response:
         """One request with the first API key, another ``key``, or None. Tries again if the tunnel broke."""

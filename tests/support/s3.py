@@ -147,7 +147,7 @@ def serve_s3(*options: str, tls: Tls | None = None) -> Iterator[S3Server]:
         except subprocess.TimeoutExpired:
             # It waits for connections that clients keep open.
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=240)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -161,7 +161,7 @@ MaxStartups 100
         yield server
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=240)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,27 +29,35 @@ class EventSource:
     last_id: int | None = None
     retry: int | None = None
     comments: int = 0
+    _left: bytes = b""
+    _lines: deque[bytes] = field(default_factory=deque)
     _pending: list[str] = field(default_factory=list)
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Events until the stream ends, properly or by a broken connection."""
-        left = b""
-        async for piece in self._pieces():
-            *lines, left = (left + piece).split(b"\n")
-            for line in lines:
+        """Events until the stream ends, properly or by a broken connection.
+
+        Who stops in between goes on with the next event, also if one piece brought several.
+        """
+        while True:
+            while self._lines:
+                line = self._lines.popleft()
                 if line:
                     self._pending.append(line.decode())
-                    continue
-                message = self._message()
-                if message is not None:
+                elif (message := self._message()) is not None:
                     yield message
+            piece = await self._piece()
+            if not piece:
+                return
+            *lines, self._left = (self._left + piece).split(b"\n")
+            self._lines.extend(lines)
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _piece(self) -> bytes:
+        """The next chunk; nothing at the end."""
         try:
-            while size := int((await self.reader.readuntil(b"\r\n")).strip(), 16):
-                yield (await self.reader.readexactly(size + 2))[:-2]
+            size = int((await self.reader.readuntil(b"\r\n")).strip(), 16)
+            return (await self.reader.readexactly(size + 2))[:-2]
         except (asyncio.IncompleteReadError, ConnectionError):
-            return
+            return b""
 
     def _message(self) -> Message | None:
         kind, data = "", ""

@@ -49,7 +49,7 @@ async def mirror(database: Database) -> AsyncIterator[tuple[Projector, list[str]
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def settled(projector: Projector, seconds: float = 30) -> None:
+async def settled(projector: Projector, seconds: float = 240) -> None:
     async with asyncio.timeout(seconds):
         while projector.pending:  # noqa: ASYNC110 - there is nothing else to wait for from outside
             await asyncio.sleep(0.02)

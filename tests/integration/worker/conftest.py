@@ -71,7 +71,7 @@ class WorkerPod:
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen([sys.executable, "-m", "octo_worker"], env=environment, stderr=log, stdout=log)
 
-    def end(self, process: subprocess.Popen[bytes], timeout: float = 60) -> Ended:
+    def end(self, process: subprocess.Popen[bytes], timeout: float = 240) -> Ended:
         """Wait for the worker and read what it left."""
         try:
             code = process.wait(timeout)
@@ -211,7 +211,7 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-def wait_until(condition: Any, seconds: float = 20) -> None:
+def wait_until(condition: Any, seconds: float = 240) -> None:
     """Poll until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

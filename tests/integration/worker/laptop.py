@@ -82,7 +82,7 @@ class Laptop:
     def end(self, process: subprocess.Popen[str]) -> Done:
         """Wait for a command."""
         try:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=240)
         finally:
             process.kill()
             process.wait()

@@ -14,6 +14,7 @@ import pytest
 
 from octo_core.domain.failure import RESOLUTIONS, Category
 from tests.integration.worker.conftest import wait_until
+from tests.integration.worker.held import held
 from tests.integration.worker.laptop import PREFIX, Laptop, laptop
 from tests.support.pgp import PgpKey
 from tests.support.samples import csv, flipped, noise
@@ -105,7 +106,7 @@ def in_terminal(laptop: Laptop, *arguments: str, columns: int = 120) -> tuple[in
             written += data
     finally:
         os.close(master)
-        code = process.wait(60)
+        code = process.wait(240)
     laptop.said.append(written.decode())
     return code, written.decode()
 
@@ -169,11 +170,12 @@ def test_told_to_stop_it_leaves_nothing_half_done(
     laptop: Laptop, inbox: Inbox, pgp_key: PgpKey, number: signal.Signals
 ) -> None:
     inbox.put("large.csv.gpg", pgp_key.encrypt(noise(1, 1 << 20) * 190, "-z", "0"))
-    process = laptop.start("run")
-    wait_until(lambda: laptop.bucket.open_uploads())
-    process.send_signal(number)
-    process.send_signal(number)
-    done = laptop.end(process)
+    with held(laptop.provider["spec"]["source"]["sftp"], inbox.server, after=100 << 20):
+        process = laptop.start("run")
+        wait_until(lambda: laptop.bucket.open_uploads())
+        process.send_signal(number)
+        process.send_signal(number)
+        done = laptop.end(process)
     assert done.code == 50, done
     assert "stopping" in done.err
     assert "Cancelled: the run was told to stop" in done.out
@@ -190,7 +192,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(laptop: Laptop, inbox: In
     assert process.stderr is not None
     err = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(60), err) == (0, "")
+    assert (process.wait(240), err) == (0, "")
     assert len(laptop.data()) == 20
 
 

@@ -135,7 +135,7 @@ def test_of_writers_that_race_for_a_key_exactly_one_wins(sink: S3Sink, bucket: B
         def write(data: bytes, key: str = key, ready: threading.Barrier = ready) -> bool:
             with sink.writer(key, {"octo-job": "same"}, overwrite=False) as writer:
                 writer.write(data)
-                ready.wait(30)
+                ready.wait(240)
                 return writer.commit({"sha256": sha256(data)})
 
         contents = [LARGE[:size], LARGE[1 : size + 1]]

@@ -18,6 +18,7 @@ import pytest
 from octo_core.domain.failure import Category
 from tests.integration.worker.adversarial.processes import arguments, processes
 from tests.integration.worker.conftest import PREFIX, Receiver, WorkerPod, wait_until
+from tests.integration.worker.held import held
 from tests.support.pgp import PgpKey
 from tests.support.s3 import SECRET_KEY
 from tests.support.samples import csv, noise, tar_gz
@@ -231,12 +232,12 @@ def test_no_core_is_left_by_a_crash(
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     monkeypatch.chdir(tmp_path)
     try:
-        with watching() as watch:
+        with held(pod.document["source"]["sftp"], inbox.server, after=40 << 20), watching() as watch:
             process = pod.start()
             watch.root = process.pid
             wait_until(lambda: "gpg" in watch.programs)
             wait_until(pod.bucket.open_uploads)
-            # Held while one looks, so that it is not done before it crashes.
+            # Held while one looks, so that it does not end before it crashes.
             process.send_signal(signal.SIGSTOP)
             watch.core_limits.clear()
             wait_until(lambda: watch.core_limits)

@@ -14,6 +14,7 @@ from octo_core.domain.report import FileOutcome
 from tests.integration.worker.adversarial.deliveries import LONG, deliver
 from tests.integration.worker.adversarial.verdict import assert_only, assert_sound
 from tests.integration.worker.conftest import WorkerPod, wait_until
+from tests.integration.worker.held import lead_through
 from tests.support.pgp import PgpKey
 from tests.support.ports import free_port, wait_until_listening
 from tests.support.samples import csv, noise
@@ -48,7 +49,7 @@ def good(inbox: Inbox, pgp_key: PgpKey) -> dict[str, bytes]:
 def proxy(pod: WorkerPod, inbox: Inbox) -> Iterator[TcpProxy]:
     """The way to the server, with one connection so that every phase has its place in the bytes."""
     with proxied(inbox.server.port) as proxy:
-        _lead_through(pod, proxy.port, inbox.server)
+        lead_through(pod.document["source"]["sftp"], proxy.port, inbox.server)
         pod.document["source"]["sftp"]["maxConnections"] = 1
         pod.document["transfer"] = {"concurrentFiles": 1}
         yield proxy
@@ -103,7 +104,7 @@ def test_cut_for_good_ends_the_run(
     assert "csv/large.csv" not in pod.data()
     assert proxy.accepted < 100, "it went on trying for ever"
 
-    _lead_through(pod, inbox.server.port, inbox.server)
+    lead_through(pod.document["source"]["sftp"], inbox.server.port, inbox.server)
     again = pod.run(attempt=2)
     assert_only(pod, again, good, {}, attempt=2)
     assert again.code == 0
@@ -114,7 +115,7 @@ def test_all_connections_cut_in_the_middle(pod: WorkerPod, inbox: Inbox) -> None
     for key, data in good.items():
         inbox.put(key.removeprefix("csv/"), data)
     with proxied(inbox.server.port) as proxy:
-        _lead_through(pod, proxy.port, inbox.server)
+        lead_through(pod.document["source"]["sftp"], proxy.port, inbox.server)
         process = pod.start()
         wait_until(lambda: proxy.passed["to_client"] > 10_000_000)
         assert proxy.cut() > 0
@@ -140,7 +141,7 @@ def test_a_host_key_that_changes_between_runs(pod: WorkerPod, inbox: Inbox, tmp_
     inbox.put("first.csv", b"1")
     with proxied(inbox.server.port) as proxy:
         port = proxy.port
-        _lead_through(pod, port, inbox.server)
+        lead_through(pod.document["source"]["sftp"], port, inbox.server)
         assert pod.run().code == 0
     before = pod.bucket.objects()
     inbox.put("second.csv", b"2")
@@ -157,12 +158,6 @@ def test_a_host_key_that_changes_between_runs(pod: WorkerPod, inbox: Inbox, tmp_
         assert pod.run(attempt=3).code == 0
     assert pod.data() == {"csv/first.csv": b"1", "csv/second.csv": b"2"}
     assert_sound(pod, ended, 2)
-
-
-def _lead_through(pod: WorkerPod, port: int, server: SftpServer) -> None:
-    sftp = pod.document["source"]["sftp"]
-    sftp["port"] = port
-    sftp["hostKeys"] = [f"[127.0.0.1]:{port} {server.host_key}"]
 
 
 @contextmanager
@@ -194,4 +189,4 @@ def _another_server(server: SftpServer, folder: Path) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=240)

@@ -115,6 +115,6 @@ def test_the_agent_goes_with_a_worker_that_is_killed(pgp_secrets: PgpSecrets, pg
         assert worker.stdout.readline() == b"ready\n"
         assert len(agents_of(pgp_secrets.memory)) == 1
         worker.send_signal(signal.SIGKILL)
-    wait_until(lambda: not agents_of(pgp_secrets.memory), 90)
+    wait_until(lambda: not agents_of(pgp_secrets.memory))
     for home in pgp_secrets.memory.iterdir():
         subprocess.run(["rm", "-r", home], check=True)
