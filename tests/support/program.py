@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-START_SECONDS = 180
+START_SECONDS = 240
 
 
 class Program:
@@ -70,9 +70,9 @@ class Program:
 
     def kill(self) -> None:
         """SIGKILL it, and what it started in its group."""
-        self._end(signal.SIGKILL, 30)
+        self._end(signal.SIGKILL, 240)
 
-    def stop(self, *, within: float = 60) -> int:
+    def stop(self, *, within: float = 240) -> int:
         """SIGTERM it; its exit code. One that does not end in time is killed."""
         return self._end(signal.SIGTERM, within)
 

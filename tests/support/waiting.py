@@ -11,7 +11,7 @@ import pytest
 T = TypeVar("T")
 
 
-async def until(probe: Callable[[], Awaitable[T]], *, within: float = 120, every: float = 0.05, what: str = "") -> T:
+async def until(probe: Callable[[], Awaitable[T]], *, within: float = 240, every: float = 0.05, what: str = "") -> T:
     """The first true answer of ``probe``; fails the test when there is none within that many seconds."""
     try:
         async with asyncio.timeout(within):

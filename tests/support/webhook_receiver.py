@@ -67,7 +67,7 @@ class Receiver:
         self.received.append(got)
         return await self.answer(got)
 
-    async def ids(self, count: int, *, within: float = 120) -> list[str]:
+    async def ids(self, count: int, *, within: float = 240) -> list[str]:
         """The ids of what was received, once there are so many different ones."""
         async with asyncio.timeout(within):
             while True:

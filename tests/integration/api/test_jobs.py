@@ -184,7 +184,7 @@ async def test_a_claim_taken_away_by_a_refused_twin_is_put_back(admin: httpx.Asy
     kube.delays["POST"] = 0.5
     kube.fault_before = refuse_the_second
     first = asyncio.create_task(admin.post("/v1/jobs", json=BODY, headers=KEY))
-    await asyncio.wait_for(arrived.wait(), 10)
+    await asyncio.wait_for(arrived.wait(), 240)
     second = await admin.post("/v1/jobs", json=BODY, headers=KEY)
     assert (second.status_code, (await first).status_code) == (503, 202)
     del kube.objects[next(path for path in kube.objects if path.startswith(JOBS))]

@@ -92,7 +92,7 @@ async def test_many_writers_sequencers_and_readers(database: Database) -> None:
         await mark_deleted(session, uids[:3], now=NOW)
     async with database.transaction() as session:
         all_of_them = await session.scalar(select(func.count()).select_from(EventRow))
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while True:
             if (await read(database)).last == all_of_them:
                 break

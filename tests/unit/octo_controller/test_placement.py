@@ -31,7 +31,7 @@ def placement(api: FakeApi, share: Share) -> Placement:
 
 async def labelled(api: FakeApi, placement: Placement) -> Raw:
     running = asyncio.create_task(placement.run())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while True:
             raw = api.objects[("octojobs", "a")]
             if raw["metadata"]["labels"].get(LABEL_PARTITION) == str(PARTITION):

@@ -19,7 +19,7 @@ from tests.integration.api.events.conftest import Served, StartServer
 from tests.integration.db.test_projection import octojob
 from tests.support.sse import EventSource, Message, event_source
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 async def happen(database: Database, uid: str, version: int, state: str) -> None:

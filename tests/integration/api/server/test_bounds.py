@@ -13,7 +13,7 @@ import httpx
 from tests.integration.api.conftest import Keys, StartProcess
 from tests.support.waiting import until
 
-PATIENCE = 120
+PATIENCE = 240
 HOST = b"Host: octo\r\n"
 
 

@@ -22,7 +22,7 @@ from tests.support.fake_kube import FakeKube
 from tests.support.webhook_receiver import Received, Receiver, receiver
 
 OPEN = {"webhook_allow_http": True, "webhook_allowed_networks": ["127.0.0.0/8"]}
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 @pytest.fixture

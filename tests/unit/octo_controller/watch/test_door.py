@@ -164,7 +164,7 @@ async def test_lists_and_deletes_reach_the_sink_in_its_own_loop(tmp_path: Path) 
     door = Door(sink, namespace="octo", kubeconfig=kubeconfig, on_exit=lambda: pytest.fail("kopf ended"))
     door.open()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(240):
             await enough.wait()
     finally:
         await door.close()
@@ -184,7 +184,7 @@ async def test_when_kopf_ends_by_itself_the_process_learns_of_it(tmp_path: Path)
     door = Door(lambda kind, raw, gone: None, namespace="octo", kubeconfig=kubeconfig, on_exit=ended.set)
     door.open()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             await ended.wait()
     finally:
         await door.close()
