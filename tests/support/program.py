@@ -26,7 +26,7 @@ class Program:
     ) -> None:
         self.name = name
         self.log = log
-        self._command = list(command)
+        self.command = list(command)
         self._ready = ready
         self.environment = dict(environment) if environment is not None else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,7 +47,7 @@ class Program:
         assert not self.running, f"{self.name} runs already"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self._command],
+                ["setpriv", "--pdeathsig", "KILL", *self.command],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
