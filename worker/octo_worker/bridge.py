@@ -107,9 +107,14 @@ def pulled(loop: asyncio.AbstractEventLoop, stream: AsyncGenerator[bytes], stop:
         # Not in the coroutine itself: a task that is cancelled before its first step never gets there.
         pump[0].add_done_callback(lambda _: box.closed.set())
 
+    def end() -> None:
+        # Once: a second time would break off the closing of the stream.
+        if not pump[0].cancelling():
+            pump[0].cancel()
+
     def give_up() -> None:
         box.end(Failed(Category.CANCELLED, "the run was told to stop"))
-        loop.call_soon_threadsafe(lambda: pump[0].cancel())
+        loop.call_soon_threadsafe(end)
 
     loop.call_soon_threadsafe(start)
     try:
@@ -117,7 +122,7 @@ def pulled(loop: asyncio.AbstractEventLoop, stream: AsyncGenerator[bytes], stop:
             while (chunk := box.take()) is not None:
                 yield chunk
     finally:
-        loop.call_soon_threadsafe(lambda: pump[0].cancel())
+        loop.call_soon_threadsafe(end)
         box.closed.wait(CLOSING_SECONDS)
 
 
