@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
-from octo_api.auth.credentials import hash_secret
+from octo_api.auth.credentials import hash_secret, parse_key
 from octo_core.db.session import Database
 from octo_core.db.tables import ApiKeyRow, AuditRow
 from octo_core.domain.model import rfc3339
@@ -40,7 +40,7 @@ async def test_from_making_to_revoking(api: Api, admin: httpx.AsyncClient, datab
     listed = (await admin.get("/v1/api-keys?subject=reports")).json()
     assert listed == {"items": [got], "nextCursor": None}
     # Shown once: nothing that is kept or answered holds it, or leads to it.
-    part = secret.rsplit("_", 1)[1]
+    part = parse_key(secret).secret
     async with database.transaction() as session:
         dump = str((await session.execute(text("SELECT * FROM api_keys"))).all())
     assert part not in dump + str(got) + str(listed)
@@ -55,7 +55,9 @@ async def test_from_making_to_revoking(api: Api, admin: httpx.AsyncClient, datab
 
     async def audited() -> list[Any]:
         async with database.transaction() as session:
-            rows = await session.scalars(select(AuditRow).where(AuditRow.action.like("api_keys.%")))
+            rows = await session.scalars(
+                select(AuditRow).where(AuditRow.action.like("api_keys.%")).order_by(AuditRow.id)
+            )
             found = [(row.action, row.resource, row.status, row.details) for row in rows]
         return found if len(found) >= 4 else []
 
