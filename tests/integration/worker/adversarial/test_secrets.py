@@ -231,6 +231,10 @@ def test_no_core_is_left_by_a_crash(
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     monkeypatch.chdir(tmp_path)
+    # What a shell runs in the background ignores SIGQUIT, and so would the worker.
+    ignored = signal.getsignal(number) is signal.SIG_IGN
+    if ignored:
+        signal.signal(number, signal.SIG_DFL)
     try:
         with held(pod.document["source"]["sftp"], inbox.server, after=40 << 20), watching() as watch:
             process = pod.start()
@@ -246,6 +250,8 @@ def test_no_core_is_left_by_a_crash(
             ended = pod.end(process)
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+        if ignored:
+            signal.signal(number, signal.SIG_IGN)
 
     assert ended.code == -number
     assert watch.core_limits <= {"0", "1"}
