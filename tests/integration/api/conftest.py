@@ -26,6 +26,8 @@ from tests.support.api_process import ApiProcess, api_process
 from tests.support.fake_kube import FakeKube, fake_kube
 
 PEPPER = "p" * 32
+# Seconds until a start or an end of the application counts as hung: a busy machine may stall for some.
+PATIENCE = 240
 JOBS = "/apis/octo.dev/v1alpha1/namespaces/octo/octojobs"
 PROVIDERS = "/apis/octo.dev/v1alpha1/namespaces/octo/octoproviders"
 
@@ -128,7 +130,7 @@ async def start_api(
             **settings,
         }
         app = create_app(ApiSettings(**values), clock=clock)
-        manager = LifespanManager(app)
+        manager = LifespanManager(app, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE)
         await manager.__aenter__()
         managers.append(manager)
         return Api(app, Keys(database), clock, clients)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from octo_core.db.migrate import head
-from tests.integration.api.conftest import PEPPER
+from tests.integration.api.conftest import PATIENCE, PEPPER
 from tests.support.fake_kube import FakeKube
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
@@ -55,7 +55,9 @@ async def command(environment: dict[str, str], *arguments: str) -> str:
 async def server(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """``octo-api``, once it answers."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "octo_api", env=environment)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}") as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{environment['OCTO_LISTEN_PORT']}", timeout=PATIENCE
+    ) as client:
 
         async def serves() -> bool:
             try:

@@ -43,7 +43,7 @@ async def rest(source: EventSource) -> list[Message]:
 
 
 async def page(api: Served, key: str, path: str, **query: str | int) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=api.url, headers={"X-API-Key": key}) as client:
+    async with httpx.AsyncClient(base_url=api.url, headers={"X-API-Key": key}, timeout=PATIENCE) as client:
         return await client.get(path, params=query, timeout=PATIENCE)
 
 
