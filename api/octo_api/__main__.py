@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve the API (the default)")
     migrate = commands.add_parser("migrate", help="bring the database schema to the newest version")
     migrate.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for Postgres to come up (60)")
-    commands.add_parser("apply-crds", help="bring the cluster's custom resource definitions to this version")
+    commands.add_parser(
+        "apply-crds", help="bring the cluster's custom resource definitions to this version; those of a newer one stay"
+    )
     key = commands.add_parser("create-key", help="make an API key and print it, once")
     key.add_argument("--subject", required=True, help="who the key speaks for")
     key.add_argument("--scope", action="append", required=True, help="what it may do; may be repeated; * for all")
@@ -123,8 +125,8 @@ def _migrate(arguments: argparse.Namespace) -> None:
 def _apply_crds() -> None:
     settings = ClusterSettings()
     configure_logging(settings.log_level, service="octo-api")
-    for name in asyncio.run(apply_crds(settings.kubeconfig)):
-        sys.stdout.write(f"{name} applied\n")
+    for told in asyncio.run(apply_crds(settings.kubeconfig)):
+        sys.stdout.write(f"{told}\n")
 
 
 def _create_key(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from octo_core.db import api_keys, migrate
 from octo_core.db.api_keys import ApiKey
 from octo_core.db.session import Database
 from octo_core.domain.errors import DatabaseUnavailableError, InvalidError, NotFoundError
+from octo_core.domain.releases import ANNOTATION, may_replace
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import CRDS
 from octo_core.settings import DatabaseSettings
@@ -50,7 +51,7 @@ def check_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
 
 
 async def upgrade_schema(settings: DatabaseSettings, *, wait_seconds: float) -> str:
-    """Bring the schema to the newest version, waiting for Postgres to come up; returns that version.
+    """Bring the schema to the newest version, waiting for Postgres to come up; returns the version that it then has.
 
     Raises DatabaseUnavailableError when it does not come in time.
     """
@@ -68,21 +69,36 @@ async def upgrade_schema(settings: DatabaseSettings, *, wait_seconds: float) -> 
     finally:
         await database.close()
     await migrate.upgrade(settings)
-    return migrate.head()
+    return await migrate.current(settings) or ""
 
 
 async def apply_crds(kubeconfig: str | None) -> list[str]:
-    """Make the custom resource definitions what this version says, whoever wrote them before; returns their names.
+    """Make the custom resource definitions what this version says, whoever wrote them; returns what became of each.
 
-    Needs the right to patch them alone where they are there already, as Helm's crds/ makes them.
+    Those of a newer release stay: the fields that it added may be in use. Needs the rights to get and patch them alone
+    where they are there already, as Helm's crds/ makes them.
     """
-    names: list[str] = []
+    told: list[str] = []
     async with await KubeClient.connect(kubeconfig) as client:
         for definition in (octojobs(), octoproviders()):
             name = definition["metadata"]["name"]
+            mine = definition["metadata"]["annotations"][ANNOTATION]
+            stored = await _stamp(client, name)
+            if not may_replace(mine, stored):
+                told.append(f"{name} left as it is, of version {stored}; this is {mine}")
+                continue
             await client.patch(CRDS, None, name, definition, kind="apply", field_manager="octo")
-            names.append(name)
-    return names
+            told.append(f"{name} applied")
+    return told
+
+
+async def _stamp(client: KubeClient, name: str) -> str | None:
+    try:
+        found = await client.get(CRDS, None, name)
+    except NotFoundError:
+        return None
+    stamp: str | None = found["metadata"].get("annotations", {}).get(ANNOTATION)
+    return stamp
 
 
 async def create_key(

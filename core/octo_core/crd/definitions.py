@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from octo_core.crd.schema import structural
 from octo_core.domain.job import OctoJobSpec
 from octo_core.domain.names import GROUP, MAX_JOB_NAME_LENGTH, VERSION
 from octo_core.domain.provider import OctoProviderSpec, OctoProviderStatus
+from octo_core.domain.releases import ANNOTATION
 from octo_core.domain.status import OctoJobStatus
 
 Schema = dict[str, Any]
@@ -150,7 +152,7 @@ def _definition(
     }
     if rules:
         schema["x-kubernetes-validations"] = rules
-    version: Schema = {
+    served: Schema = {
         "name": VERSION,
         "served": True,
         "storage": True,
@@ -159,11 +161,11 @@ def _definition(
         "schema": {"openAPIV3Schema": schema},
     }
     if selectable:
-        version["selectableFields"] = [{"jsonPath": path} for path in selectable]
+        served["selectableFields"] = [{"jsonPath": path} for path in selectable]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
+        "metadata": {"name": f"{plural}.{GROUP}", "annotations": {ANNOTATION: version("octo-core")}},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
@@ -175,7 +177,7 @@ def _definition(
                 "shortNames": [short],
                 "categories": ["all", "octo"],
             },
-            "versions": [version],
+            "versions": [served],
         },
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 
 from alembic import command
@@ -14,8 +16,32 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from octo_core.settings import DatabaseSettings
 
+logger = logging.getLogger(__name__)
+
 # Any number, the same in every process: only one migrates at a time.
 _LOCK = 0x0C70
+_NEEDS = "needs code of "
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database says of its schema. Versions are text that grows."""
+
+    version: str
+    needs: str | None = None
+    """The oldest code, by the newest version that it knows, which can work on it; None: any."""
+
+    def serves(self, known: str) -> bool:
+        """Whether code that knows the versions up to ``known`` can work on it; a newer schema has only more."""
+        return self.version >= known and (self.needs is None or self.needs <= known)
+
+
+def needs_code(version: str) -> str:
+    """The statement by which a migration says that code older than ``version`` cannot work on its schema.
+
+    Migrations add; only one that takes away or renames what older code reads has to say it.
+    """
+    return f"COMMENT ON TABLE alembic_version IS '{_NEEDS}{version}'"
 
 
 def alembic_config() -> Config:
@@ -33,12 +59,19 @@ def head() -> str:
 
 
 async def upgrade(settings: DatabaseSettings) -> None:
-    """Run all migrations that have not been run, in one transaction, under a lock."""
+    """Run all migrations that have not been run, in one transaction, under a lock.
+
+    A schema of a newer release stays as it is: a release that was rolled back to comes to such a one.
+    """
 
     def run(connection: Connection) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found > head():
+            logger.warning("the schema is newer than this release and stays", extra={"found": found, "known": head()})
+            return
         command.upgrade(config, "head")
 
     await _with_connection(settings, run)
@@ -54,13 +87,19 @@ async def current(settings: DatabaseSettings) -> str | None:
     return found[0]
 
 
-async def version(session: AsyncSession) -> str | None:
-    """The same over a session, for a process that asks often."""
+async def schema(session: AsyncSession) -> Schema | None:
+    """The same over a session, for a process that asks often, with what code can work on it."""
     table = await session.scalar(text("SELECT to_regclass('alembic_version')"))
     if table is None:
         return None
-    found: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    said = await session.execute(
+        text("SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version")
+    )
+    row = said.one_or_none()
+    if row is None:
+        return None
+    found, comment = row
+    return Schema(found, comment.removeprefix(_NEEDS) if comment and comment.startswith(_NEEDS) else None)
 
 
 async def _with_connection(settings: DatabaseSettings, run: Callable[[Connection], None]) -> None:

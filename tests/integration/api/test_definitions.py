@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def test_older_definitions_are_brought_to_this_version(plane: ControlPlane, tmp_
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         definition = yaml.safe_load(path.read_text())
         del definition["spec"]["names"]["shortNames"]
+        del definition["metadata"]["annotations"]
         kubectl.create(definition)
     kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
     rendered = subprocess.run(
@@ -64,6 +66,18 @@ def test_older_definitions_are_brought_to_this_version(plane: ControlPlane, tmp_
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == ["octojobs.octo.dev", "applied", "octoproviders.octo.dev", "applied"]
         assert kubectl.json("get", "crd", "octojobs.octo.dev")["spec"]["names"]["shortNames"] == ["oj"]
+
+    # A newer release was here, with a short name more, and was rolled back.
+    newer = kubectl.json("get", "crd", "octojobs.octo.dev")
+    newer["metadata"]["annotations"]["octo.dev/version"] = "99.0.0"
+    newer["spec"]["names"]["shortNames"] = ["oj", "ojob"]
+    kubectl("replace", "-f", "-", stdin=json.dumps(newer))
+    done = apply_crds(as_hook)
+    assert done.returncode == 0, done.stderr
+    left, applied = done.stdout.splitlines()
+    assert left.startswith("octojobs.octo.dev left as it is, of version 99.0.0; this is ")
+    assert applied == "octoproviders.octo.dev applied"
+    assert kubectl.json("get", "crd", "octojobs.octo.dev")["spec"]["names"]["shortNames"] == ["oj", "ojob"]
 
     other = kubectl("auth", "can-i", "--list", "--as=system:serviceaccount:octo:octo-crds")
     assert "customresourcedefinitions" in other

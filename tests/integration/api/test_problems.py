@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from octo_api.jobs.schemas import JobRequest
+from octo_core.db.migrate import needs_code
 from octo_core.db.session import Database
 from tests.integration.api.conftest import Api
 from tests.support.fake_kube import FakeKube
@@ -179,6 +180,29 @@ async def test_an_old_schema_is_not_ready(admin: httpx.AsyncClient, database: Da
     async with database.transaction() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert "octo-api migrate" in problem(await admin.get("/readyz"))["checks"]["database"]
+
+
+async def test_a_newer_schema_is_worked_on(
+    admin: httpx.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after `helm rollback`, which leaves the schema as the newer release made it."""
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await session.execute(text("ALTER TABLE jobs ADD COLUMN of_a_newer_release text NOT NULL DEFAULT 'x'"))
+    for _ in range(2):
+        assert (await admin.get("/readyz")).status_code == 200
+    assert caplog.text.count("the schema is newer than this server") == 1
+    assert (await admin.post("/v1/jobs", json={"provider": "acme"})).status_code == 202
+    assert (await admin.get("/v1/jobs")).status_code == 200
+
+
+async def test_a_newer_schema_that_took_something_away_is_not_ready(
+    admin: httpx.AsyncClient, database: Database
+) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await session.execute(text(needs_code("9998")))
+    assert "needs a server that knows 9998" in problem(await admin.get("/readyz"))["checks"]["database"]
 
 
 async def test_metrics_name_routes_and_not_ids(admin: httpx.AsyncClient) -> None:

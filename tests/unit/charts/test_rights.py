@@ -14,7 +14,7 @@ from tests.unit.charts.rendering import EMBEDDED, REPO, Object, of_kind, render
 # The garbage collector's admission asks it of whoever makes an object with blockOwnerDeletion, as a run's Job is.
 BY_OWNERSHIP = {("octojobs.octo.dev/finalizers", "update")}
 # `octo-api apply-crds` runs under an account of its own.
-OF_THE_HOOK = {("customresourcedefinitions.apiextensions.k8s.io", "patch")}
+OF_THE_HOOK = {("customresourcedefinitions.apiextensions.k8s.io", verb) for verb in ("get", "patch")}
 
 
 def everything() -> list[Object]:
