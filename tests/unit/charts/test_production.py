@@ -180,7 +180,7 @@ def test_the_definitions_are_brought_to_this_version_before_all_else(everything:
         "apiGroups": ["apiextensions.k8s.io"],
         "resources": ["customresourcedefinitions"],
         "resourceNames": [octojobs()["metadata"]["name"], octoproviders()["metadata"]["name"]],
-        "verbs": ["patch"],
+        "verbs": ["get", "patch"],
     }
 
 
