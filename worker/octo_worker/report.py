@@ -9,21 +9,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from octo_core.domain.report import Check, FileResult, Report
 from octo_core.domain.run import RunIdentity
 from octo_core.domain.status import Progress
 
 if TYPE_CHECKING:
-    import httpx
+    from urllib3 import HTTPConnectionPool
 
 INTERVAL_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 30.0
+IO_SECONDS = 10.0
+"""How long the api may take to be reached, and may be silent."""
 BATCH = 500
 BUFFERED_ROWS = 20_000
 _NEVER_ACCEPTED = frozenset({400, 413, 422})
@@ -48,7 +54,9 @@ class Reporter:
         self._lost = 0
         self._sent: Progress | None = None
         self._task: asyncio.Task[None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._ending = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="report")
+        self._pool: HTTPConnectionPool | None = None
 
     def start(self) -> None:
         """Report from now on, in the background."""
@@ -72,11 +80,12 @@ class Reporter:
         """Deliver what is left within that time, or say that it was not."""
         if self._url is None:
             return
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._ending.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                if self._task is not None:
+                    # What is on its way arrives before what comes after it.
+                    await asyncio.wait((self._task,))
                 while self._pending():
                     if not await self._send():
                         await asyncio.sleep(1)
@@ -85,30 +94,31 @@ class Reporter:
                 "the api did not take all of the report; the manifest has it",
                 extra={"rows_left": len(self._rows), "rows_dropped": self._lost},
             )
-        if self._client is not None:
-            await self._client.aclose()
+        if self._task is not None:
+            self._task.cancel()
+        # Not waited for: it may be at a server that says nothing.
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.close()
 
     def _pending(self) -> bool:
         return bool(self._rows) or len(self._checks) > self._checks_sent or self._progress() != self._sent
 
     async def _loop(self) -> None:
         failures = itertools.count(1)
-        while True:
+        while not self._ending.is_set():
             delay = INTERVAL_SECONDS
             if self._pending():
                 if await self._send():
                     failures = itertools.count(1)
                 else:
                     delay = min(INTERVAL_SECONDS * 2 ** next(failures), MAX_BACKOFF_SECONDS)
-            await asyncio.sleep(delay)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._ending.wait()
 
     async def _send(self) -> bool:
         """One report. A batch leaves the buffer only when the api has it, or will never take it."""
-        import httpx  # takes 0.2 s to load, in which the run may already begin
-
-        assert self._url is not None  # noqa: S101 - callers check
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=10.0, trust_env=False)
         progress = self._progress()
         batch = tuple(itertools.islice(self._rows, BATCH))
         lost = self._lost
@@ -117,25 +127,58 @@ class Reporter:
         # An older api knows no checks, and refuses what it does not know.
         left_out = None if checks else {"checks"}
         body = report.model_dump_json(by_alias=True, exclude_none=True, exclude=left_out)
-        try:
-            # The kubelet replaces the token before it expires.
-            token = await asyncio.to_thread(self._token_file.read_text)
-            response = await self._client.post(
-                self._url,
-                content=body,
-                headers={"Authorization": f"Bearer {token.strip()}", "Content-Type": "application/json"},
-            )
-        except (httpx.HTTPError, OSError) as error:
-            log.info("report not delivered", extra={"why": type(error).__name__})
+        status = await asyncio.get_running_loop().run_in_executor(self._thread, self._posted, body.encode())
+        if status is None:
             return False
-        if response.is_success or response.status_code in _NEVER_ACCEPTED:
-            if not response.is_success:
-                log.warning("report refused", extra={"status": response.status_code, "rows": len(batch)})
+        accepted = 200 <= status < 300
+        if accepted or status in _NEVER_ACCEPTED:
+            if not accepted:
+                log.warning("report refused", extra={"status": status, "rows": len(batch)})
             # While it was sent, add() may have dropped rows from the same end.
             for _ in range(len(batch) - min(len(batch), self._lost - lost)):
                 self._rows.popleft()
             self._sent = progress
             self._checks_sent = len(checks)
             return True
-        log.info("report not delivered", extra={"status": response.status_code})
+        log.info("report not delivered", extra={"status": status})
         return False
+
+    def _posted(self, body: bytes) -> int | None:
+        """The status of the api's answer, None if there is none; blocks."""
+        from urllib3.exceptions import HTTPError
+
+        assert self._url is not None  # noqa: S101 - callers check
+        try:
+            # The kubelet replaces the token before it expires.
+            token = self._token_file.read_text().strip()
+            if self._pool is None:
+                self._pool = _connections(self._url)
+            answer = self._pool.urlopen(
+                "POST",
+                urlsplit(self._url).path,
+                body=body,
+                headers={
+                    "Authorization": f"Bearer {token}",
+                    "Content-Type": "application/json",
+                    "User-Agent": "octo-worker",
+                },
+                redirect=False,
+                retries=False,
+            )
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
+            # Its text may quote a header, and with it the token.
+            log.info("report not delivered", extra={"why": type(error).__name__})
+            return None
+        return answer.status
+
+
+def _connections(url: str) -> HTTPConnectionPool:
+    """To the api, which is near: by no proxy, whatever the environment says."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+
+    place = urlsplit(url)
+    timeout = Timeout(connect=IO_SECONDS, read=IO_SECONDS)
+    if place.scheme == "https":
+        trusted = ssl.create_default_context()
+        return HTTPSConnectionPool(place.hostname or "", place.port, timeout=timeout, ssl_context=trusted)
+    return HTTPConnectionPool(place.hostname or "", place.port, timeout=timeout)
