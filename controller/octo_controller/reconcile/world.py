@@ -206,7 +206,7 @@ class World:
     def note(self, seen: Observed, plan: Plan) -> None:
         """Enter into the ledger what was just decided, before anything else can be."""
         uid = seen.job.meta.uid
-        if plan.status.attempts and plan.status.state is not None and not plan.status.state.terminal:
+        if plan.status.state is not None and not plan.status.state.terminal and _is_let_go(plan.status):
             self._admitted.add(uid)
         else:
             self._admitted.discard(uid)
@@ -358,6 +358,19 @@ def _provider(raw: Raw) -> Provider:
 
 def _over(job: OctoJob) -> bool:
     return job.status.state is not None and job.status.state.terminal
+
+
+def _is_let_go(status: OctoJobStatus) -> bool:
+    """Whether a run has its turn. It keeps that while its Job cannot be made: to give it up at each refusal, and to
+    take it back at once, would be news each time for those who wait, itself among them."""
+    if status.attempts:
+        return True
+    admitted, held = status.condition(ConditionType.ADMITTED), status.condition(ConditionType.SUSPENDED)
+    return (
+        admitted is not None
+        and admitted.status is ConditionStatus.TRUE
+        and (held is None or held.status is not ConditionStatus.TRUE)
+    )
 
 
 def _waits_for_capacity(status: OctoJobStatus) -> bool:
