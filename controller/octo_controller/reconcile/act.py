@@ -38,7 +38,7 @@ from octo_controller.reconcile.pending import awaited
 from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
-from octo_core.crd.resources import OctoJob
+from octo_core.crd.resources import OctoJob, OctoProvider
 from octo_core.domain.errors import (
     AlreadyExistsError,
     ClusterUnavailableError,
@@ -62,6 +62,7 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 POD_LIMIT = 500
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
+_RESOURCES = {Kind.JOB: OCTOJOBS, Kind.PROVIDER: OCTOPROVIDERS}
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
 
@@ -146,7 +147,8 @@ class Actor:
                     await self._finalizers(seen, version, rest)
                     return None
                 case DeleteOctoJob():
-                    await self._delete(OCTOJOBS, job.meta.name, job.meta.uid)
+                    self.counters.writes += 1
+                    await self._client.delete(OCTOJOBS, self._namespace, job.meta.name, uid=job.meta.uid)
                     return None
                 case DeleteJob(name, uid):
                     await self._delete(JOBS, name, uid, propagation="Foreground")
@@ -188,6 +190,30 @@ class Actor:
             raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
             self._world.saw(Kind.PROVIDER, raw, own=True)
 
+    async def confirm_gone(self, kind: Kind, name: str, error: NotFoundError) -> bool:
+        """After a write that found nothing: look, and take in what is there or that nothing is. Whether it is gone.
+
+        No watch tells of what was deleted between its list and ours. ``error`` is the answer to the write.
+        """
+        known: OctoJob | OctoProvider | None = self._world.jobs.get(name)
+        if kind is Kind.PROVIDER:
+            entry = self._world.providers.get(name)
+            known = entry.provider if entry else None
+        if known is None or name not in error.detail:
+            # Without the name in it, the answer is of a server that does not know the kind, not of one that looked.
+            return False
+        uid = known.meta.uid
+        try:
+            raw = await self._client.get(_RESOURCES[kind], self._namespace, name)
+        except NotFoundError:
+            self._world.gone(kind, name, uid)
+            return True
+        if raw["metadata"]["uid"] != uid:
+            self._world.gone(kind, name, uid)
+            return True
+        self._world.saw(kind, raw)
+        return False
+
     async def submit(self, body: Raw) -> None:
         """Make an OctoJob, unless there is one of its name."""
         self.counters.writes += 1
@@ -211,7 +237,8 @@ class Actor:
         self.counters.writes += 1
         try:
             raw = await self._client.patch(OCTOJOBS, self._namespace, name, body)
-        except NotFoundError:
+        except NotFoundError as error:
+            await self.confirm_gone(Kind.JOB, name, error)
             return
         self._world.saw(Kind.JOB, raw)
 
@@ -258,10 +285,7 @@ class Actor:
     async def _finalizers(self, seen: Observed, version: str, finalizers: tuple[str, ...]) -> str:
         body = {"metadata": {"resourceVersion": version, "finalizers": list(finalizers)}}
         self.counters.writes += 1
-        try:
-            raw = await self._client.patch(OCTOJOBS, self._namespace, seen.job.meta.name, body)
-        except NotFoundError:
-            return version
+        raw = await self._client.patch(OCTOJOBS, self._namespace, seen.job.meta.name, body)
         if ARCHIVE_FINALIZER in finalizers:
             self._world.saw(Kind.JOB, raw, own=True)
         return str(raw["metadata"]["resourceVersion"])

@@ -40,7 +40,12 @@ class Reconciler:
         with log_context(job=name), self._metrics.reconcile(kind.value) as done:
             try:
                 after = await (self._job(name) if kind is Kind.JOB else self._provider(name))
-            except (ConflictError, NotFoundError) as error:
+            except NotFoundError as error:
+                done("stale")
+                if await self._is_gone(kind, name, error):
+                    return None
+                raise RetryLaterError(error.detail) from error
+            except ConflictError as error:
                 # Decided on an older version: the watch brings the newer one.
                 done("stale")
                 raise RetryLaterError(error.detail) from error
@@ -49,6 +54,12 @@ class Reconciler:
                 raise RetryLaterError(f"{error.code}: {error.detail}") from error
             done("ok")
             return after
+
+    async def _is_gone(self, kind: Kind, name: str, error: NotFoundError) -> bool:
+        try:
+            return await self._actor.confirm_gone(kind, name, error)
+        except OctoError:
+            return False
 
     async def _job(self, name: str) -> float | None:
         facts = Facts()

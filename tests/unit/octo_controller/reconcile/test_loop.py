@@ -12,7 +12,14 @@ from octo_controller.reconcile import act
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.patches import merge_patch
 from octo_controller.reconcile.world import Kind
-from octo_core.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, OctoError
+from octo_core.domain.errors import (
+    ClusterUnavailableError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    OctoError,
+)
 from octo_core.domain.model import rfc3339
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS, OCTOPROVIDERS
@@ -255,6 +262,40 @@ async def test_a_webhook_that_is_broken_is_waited_for_as_long_as_a_pod(rig: Rig)
     assert rig.api.created == []
 
 
+@pytest.mark.parametrize("policy", ["Enqueue", "Allow"])
+async def test_a_refusal_that_may_pass_is_no_news_for_the_run_itself_or_for_those_that_wait(
+    rig: Rig, policy: str
+) -> None:
+    """Each visit would bring the next one at once, and hold up the workers with requests that fail."""
+    for name in ("a", "b", "c"):
+        rig.job(name, concurrency={"policy": policy})
+    rig.api.refuse["create jobs"] = ClusterUnavailableError("500: failed calling webhook")
+    for _ in range(3):
+        for name in ("a", "b", "c"):
+            rig.queue.keys.clear()
+            after = await rig.visit(name)
+            assert after is not None
+            assert after >= 30
+            assert rig.queue.keys == []
+        rig.seconds += 30
+    tried = {"Enqueue": 3, "Allow": 9}[policy]
+    assert rig.api.writes.count("create jobs") == tried, "of one key, only who is first in line tries"
+
+
+async def test_one_that_is_held_while_its_job_is_refused_lets_the_next_in(rig: Rig) -> None:
+    for name in ("a", "b"):
+        rig.job(name)
+    rig.api.refuse["create jobs"] = ClusterUnavailableError("500: failed calling webhook")
+    await rig.visit("a")
+    rig.api.refuse.clear()
+    raw = merged(rig.api.objects[("octojobs", "a")], {"spec": {"suspend": True}})
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, raw))
+    await rig.visit("a")
+    assert rig.status("a")["state"] == "Suspended"
+    await rig.begin("b")
+    assert rig.status("b")["state"] == "Starting"
+
+
 async def test_a_run_goes_on_once_the_webhook_answers(rig: Rig) -> None:
     rig.job("run")
     rig.api.refuse["create jobs"] = ClusterUnavailableError("500: failed calling webhook")
@@ -444,3 +485,79 @@ def test_a_merge_patch_has_only_what_differs() -> None:
     assert patch == {"b": {"y": None}, "c": [1, 2], "d": None, "e": 5}
     assert merged(before, patch) == after
     assert merge_patch(after, after) == {}
+
+
+# ---- A write that finds nothing. --------------------------------------------------------------------
+
+
+async def test_one_deleted_before_it_was_held_is_given_no_job_and_is_forgotten(rig: Rig) -> None:
+    rig.job("run", finalizers=())
+    del rig.api.objects[("octojobs", "run")]
+    assert await rig.visit("run") is None
+    assert rig.api.writes == ["patch octojobs"]
+    assert rig.world.jobs.get("run") is None
+    assert rig.mirror.deleted == ["uid-run"]
+
+
+async def test_one_that_no_watch_told_of_the_end_is_looked_for_once_a_write_does_not_find_it(rig: Rig) -> None:
+    for name in ("a", "b"):
+        rig.job(name)
+    await rig.visit("a")
+    await rig.visit("b")
+    del rig.api.objects[("octojobs", "a")]
+    rig.queue.keys.clear()
+    rig.seconds += 3
+    assert await rig.visit("a") is None
+    assert rig.mirror.deleted == ["uid-a"]
+    assert rig.queue.keys == [(Kind.JOB, "b")], "whom it kept waiting"
+    await rig.visit("b")
+    assert rig.api.created == ["a", "b"]
+
+
+async def test_one_whose_name_is_anothers_by_now_is_gone_too(rig: Rig) -> None:
+    rig.job("run", ttl={"afterSuccessSeconds": 1})
+    await to_its_end(rig, "run")
+    await rig.visit("run")
+    other = rig.api.objects[("octojobs", "run")]
+    del rig.api.objects[("octojobs", "run")]
+    rig.seconds += 60
+    rig.api.refuse["delete octojobs"] = NotFoundError('octojobs "run" not found')
+    rig.api.put(OCTOJOBS, merged(other, {"metadata": {"uid": "uid-later"}}))
+    assert await rig.visit("run") is None
+    assert rig.mirror.deleted == ["uid-run"]
+
+
+@pytest.mark.parametrize("told", ['octojobs "run" not found', "404 page not found"])
+async def test_one_that_is_there_after_all_is_kept(rig: Rig, told: str) -> None:
+    rig.job("run", finalizers=())
+    rig.api.refuse["patch octojobs"] = NotFoundError(told)
+    with pytest.raises(RetryLaterError):
+        await rig.visit("run")
+    assert rig.world.jobs.get("run") is not None
+    assert rig.mirror.deleted == []
+
+
+async def test_a_server_that_does_not_know_the_kind_proves_nothing(rig: Rig) -> None:
+    rig.job("run", finalizers=())
+    del rig.api.objects[("octojobs", "run")]
+    rig.api.refuse["patch octojobs"] = NotFoundError("404 page not found")
+    with pytest.raises(RetryLaterError):
+        await rig.visit("run")
+    assert rig.mirror.deleted == []
+
+
+async def test_a_victim_that_is_gone_keeps_nobody_waiting(rig: Rig) -> None:
+    rig.job("a")
+    await rig.visit("a")
+    rig.job("b", concurrency={"policy": "Replace"})
+    del rig.api.objects[("octojobs", "a")]
+    await rig.visit("b")
+    assert rig.mirror.deleted == ["uid-a"]
+    await rig.begin("b")
+    assert rig.status("b")["state"] == "Starting"
+
+
+async def test_a_provider_that_is_gone_is_forgotten(rig: Rig) -> None:
+    del rig.api.objects[("octoproviders", "bank")]
+    assert await rig.reconciler.visit((Kind.PROVIDER, "bank")) is None
+    assert rig.world.providers.get("bank") is None
