@@ -16,7 +16,7 @@ from octo_controller.announcer import Announcer
 from octo_controller.archivist import Archivist
 from octo_controller.engine.queue import WorkQueue
 from octo_controller.health import Check, HealthServer, LoopLag, health_app
-from octo_controller.intake import Intake
+from octo_controller.intake import ASIDE, Intake
 from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.metrics import Metrics
 from octo_controller.mirror.projector import Projector
@@ -97,6 +97,7 @@ class Controller:
             busy=lambda: self.queue.depth > 0,
             after_seconds=settings.archive_after_seconds,
             kept_seconds=2 * settings.resync_interval_seconds,
+            wrote=lambda raw: self.intake.wrote(ASIDE, raw),
         )
         self.intake = Intake(
             client,

@@ -49,11 +49,23 @@ def is_put_aside(raw: Raw) -> bool:
     return LABEL_ARCHIVED in raw["metadata"].get("labels", {})
 
 
-def was_put_aside(raw: Raw) -> bool:
-    """Whether a watch that excludes the label tells of it by this DELETED, which has the object as it was before: what
-    is really deleted is marked so first, as long as it has a finalizer."""
+class Parting(StrEnum):
+    """What a DELETED means that comes from a watch with a selector."""
+
+    LEFT = "Left"
+    """The selector does not match any more, and it is there."""
+    GONE = "Gone"
+    UNSURE = "Unsure"
+    """Only a look can tell."""
+
+
+def parting(raw: Raw) -> Parting:
+    """What a DELETED means by its object, which is as it was before: what is really deleted is marked so first, as long
+    as it has a finalizer, and keeps that until it is over."""
     meta = raw["metadata"]
-    return "deletionTimestamp" not in meta and ARCHIVE_FINALIZER in meta.get("finalizers", ())
+    if "deletionTimestamp" in meta:
+        return Parting.GONE if (raw.get("status") or {}).get("state") in _TERMINAL else Parting.UNSURE
+    return Parting.LEFT if meta.get("finalizers") else Parting.UNSURE
 
 
 class Archivist:
@@ -71,7 +83,9 @@ class Archivist:
         busy: Callable[[], bool],
         after_seconds: float,
         kept_seconds: float,
+        wrote: Callable[[Raw], None] = lambda raw: None,
     ) -> None:
+        """``wrote`` is called with what the write was answered that puts an OctoJob aside."""
         self._client = client
         self._world = world
         self._projector = projector
@@ -80,7 +94,10 @@ class Archivist:
         self._busy = busy
         self._after = after_seconds
         self._kept = timedelta(seconds=kept_seconds)
-        self._uids: dict[str, str] = {}
+        self._wrote = wrote
+        # By uid: of one name there may be one that is gone and one that came after it.
+        self._names: dict[str, str] = {}
+        self._last: OrderedDict[str, Raw] = OrderedDict()
         self._own: OrderedDict[str, str] = OrderedDict()
         self.queue: WorkQueue[tuple[Step, str]] = WorkQueue()
         self.accepting = False
@@ -117,17 +134,26 @@ class Archivist:
         if self.accepting and (gone or not own):
             self._review(raw)
 
+    def doubt(self, raw: Raw) -> None:
+        """An OctoJob left the view of the main watch, and may be gone; ``raw`` is then its last version."""
+        if not self.accepting:
+            return
+        self._last[raw["metadata"]["uid"]] = raw
+        while len(self._last) > MOST_PENDING:
+            self._last.popitem(last=False)
+        self._review(raw)
+
     def _review(self, raw: Raw) -> None:
-        self._uids[raw["metadata"]["name"]] = raw["metadata"]["uid"]
-        self.queue.add((Step.REVIEW, raw["metadata"]["name"]))
+        self._names[raw["metadata"]["uid"]] = raw["metadata"]["name"]
+        self.queue.add((Step.REVIEW, raw["metadata"]["uid"]))
 
     async def _visit(self, key: tuple[Step, str]) -> float | None:
-        step, name = key
+        step, which = key
         try:
             if step is Step.REVIEW:
-                await self._look_at(name)
+                await self._look_at(which)
                 return None
-            after = await self._put_aside(name)
+            after = await self._put_aside(which)
         except OctoError as error:
             raise RetryLaterError(f"{error.code}: {error.detail}") from error
         await asyncio.sleep(PAUSE_WHEN_BUSY_SECONDS if self._busy() else PAUSE_SECONDS)
@@ -158,16 +184,19 @@ class Archivist:
         self._own[raw["metadata"]["uid"]] = raw["metadata"]["resourceVersion"]
         while len(self._own) > OWN_WRITES:
             self._own.popitem(last=False)
+        self._wrote(raw)
         self._world.put_aside(raw)
         self._projector.offer(raw)
         return None
 
-    async def _look_at(self, name: str) -> None:
-        uid = self._uids.pop(name, "")
+    async def _look_at(self, uid: str) -> None:
+        name = self._names.pop(uid, None)
+        if name is None:
+            return  # It was looked at since this visit was planned.
         try:
             await self._look(name, uid)
         except OctoError:
-            self._uids.setdefault(name, uid)
+            self._names[uid] = name
             raise
 
     async def _look(self, name: str, uid: str) -> None:
@@ -175,7 +204,10 @@ class Archivist:
             raw = await self._client.get(OCTOJOBS, self._namespace, name)
         except NotFoundError:
             raw = {"metadata": {"uid": ""}}
+        last = self._last.pop(uid, None)
         if raw["metadata"]["uid"] != uid:
+            if last is not None:
+                self._projector.offer(last)
             self._projector.gone(uid)
             return
         if not is_put_aside(raw):

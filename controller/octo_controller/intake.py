@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from octo_controller.archivist import Archivist, is_put_aside, was_put_aside
+from octo_controller.archivist import Archivist, Parting, is_put_aside, parting
 from octo_controller.engine.cache import Cache, version_of
 from octo_controller.engine.follow import Follower
 from octo_controller.engine.resync import Listing, Page, Resync
@@ -24,6 +24,8 @@ from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, Resource
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
+ASIDE = "OctoJob put aside"
+"""What the second watch of OctoJobs follows, beside the kinds."""
 RETRY_SECONDS = 5.0
 SWEEP_RETRY_SECONDS = 30.0
 LISTED_WHEN_BEHIND_SECONDS = 60.0
@@ -64,9 +66,9 @@ class Intake:
         self._namespace = namespace
         self._metrics = metrics
         self._heard_at = 0.0
-        self._followers = {kind: Follower(_monotonic) for kind in _RESOURCES}
+        self._followers = {followed: Follower(_monotonic) for followed in (*map(str, _RESOURCES), ASIDE)}
         self._resyncs = {kind: self._resync_of(kind) for kind in _RESOURCES}
-        self._newest: dict[Kind, int] = {}
+        self._newest: dict[str, int] = {}
         self._rows: dict[str, int] | None = None
         self._complete = True
         self._syncing = asyncio.Lock()
@@ -83,22 +85,23 @@ class Intake:
         """Take in what a watch told."""
         self._heard_at = _monotonic()
         self._metrics.events.labels(kind).inc()
-        self._followers[Kind(kind)].heard(version_of(raw))
+        self._followers[kind].heard(version_of(raw))
         if kind == Kind.JOB and not self._placement.takes(raw, gone=gone):
             self._world.left(raw["metadata"]["name"], raw["metadata"]["uid"])
-        elif gone and kind == Kind.JOB and was_put_aside(raw):
-            self._world.put_aside(raw)
+        elif gone and kind == Kind.JOB:
+            self._parted(raw)
         elif gone:
-            # Its last version first: what the finalizer let go is the final word on the run.
-            if kind == Kind.JOB:
-                self._world.saw(Kind.JOB, raw)
             self._gone(Kind(kind), raw["metadata"]["name"], raw["metadata"]["uid"])
         else:
             self._saw(Kind(kind), raw)
 
-    def wrote(self, kind: Kind, raw: Raw) -> None:
+    def reached(self, followed: str, version: int) -> None:
+        """A watch has told of all there was up to ``version``: it began there, or a bookmark says so."""
+        self._followers[followed].heard(version)
+
+    def wrote(self, followed: str, raw: Raw) -> None:
         """A write of ours was answered with ``raw``: its watch owes us this version."""
-        self._followers[kind].expect(version_of(raw))
+        self._followers[followed].expect(version_of(raw))
 
     def silence(self) -> float:
         """Seconds since anything was heard or listed."""
@@ -207,16 +210,19 @@ class Intake:
         )
 
     async def _run(self, kind: Kind) -> Listing:
-        """List one kind, and compare it with what its watch told."""
-        self._newest[kind] = -1
+        """List one kind, and compare it with what its watches told."""
+        followed = (kind, ASIDE) if kind is Kind.JOB else (kind,)
+        self._newest |= dict.fromkeys(followed, -1)
         listing = await self._resyncs[kind].run()
         self.versions[kind] = listing.version
-        self._followers[kind].settle(self._newest[kind])
+        for each in followed:
+            self._followers[each].settle(self._newest[each])
         return listing
 
     def _listed(self, kind: Kind, raw: Raw) -> None:
         name, uid = raw["metadata"]["name"], raw["metadata"]["uid"]
         if kind is Kind.JOB and is_put_aside(raw):
+            self._newest[ASIDE] = max(self._newest[ASIDE], version_of(raw))
             self._world.put_aside(raw)
             if self._placement.takes(raw, gone=False):
                 mirrored = None if self._rows is None else self._rows.get(uid, -1)
@@ -230,6 +236,20 @@ class Intake:
         if kind is Kind.JOB:
             # Also what is no news: a standby has it, and has told the mirror nothing.
             self._projector.offer(raw)
+
+    def _parted(self, raw: Raw) -> None:
+        """The watch told of an OctoJob for the last time: it left its selector, or is gone."""
+        name, uid = raw["metadata"]["name"], raw["metadata"]["uid"]
+        match parting(raw):
+            case Parting.LEFT:
+                self._world.put_aside(raw)
+            case Parting.UNSURE:
+                self._world.left(name, uid)
+                self._archivist.doubt(raw)
+            case Parting.GONE:
+                # Its last version first: what the finalizer let go is the final word on the run.
+                self._world.saw(Kind.JOB, raw)
+                self._gone(Kind.JOB, name, uid)
 
     def _saw(self, kind: Kind, raw: Raw) -> None:
         self._world.saw(kind, raw)

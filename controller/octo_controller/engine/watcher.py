@@ -25,7 +25,8 @@ class Watcher:
     """Calls ``sink`` with each object that a stream tells of, and whether it is gone.
 
     ``relist`` is called when changes were missed; it brings what it lists to where it belongs, and returns the
-    resourceVersion of the list. Both may raise one of ``passing``, which are tried again; one of ``gaps`` says that the
+    resourceVersion of the list. ``reached`` is called with each version up to which all is told: of a list, an event, a
+    bookmark. Stream and list may raise one of ``passing``, which are tried again; one of ``gaps`` says that the
     stream cannot begin where the last one ended.
     """
 
@@ -37,6 +38,7 @@ class Watcher:
         relist: Callable[[], Awaitable[int]],
         gaps: tuple[type[Exception], ...],
         passing: tuple[type[Exception], ...],
+        reached: Callable[[int], None] = lambda version: None,
         rng: random.Random | None = None,
     ) -> None:
         self._stream = stream
@@ -44,6 +46,7 @@ class Watcher:
         self._relist = relist
         self._gaps = gaps
         self._passing = passing
+        self._reached = reached
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._version = -1
         self._delay = FIRST_DELAY
@@ -52,7 +55,7 @@ class Watcher:
 
     async def run(self, version: int) -> None:
         """Follow from a list on that was taken at ``version``, until cancelled."""
-        self._version = version
+        self._advance(version)
         while True:
             try:
                 await self._follow()
@@ -72,11 +75,15 @@ class Watcher:
 
     async def _follow(self) -> None:
         if self._version < 0:
-            self._version = await self._relist()
+            self._advance(await self._relist())
         async for kind, raw in self._stream(self._version):
             # Only now: a stream that breaks at once is no sign that the next one will not.
             self._delay = FIRST_DELAY
             version = version_of(raw)
             if kind != "BOOKMARK":
                 self._sink(raw, kind == "DELETED")
-            self._version = version
+            self._advance(version)
+
+    def _advance(self, version: int) -> None:
+        self._version = version
+        self._reached(version)

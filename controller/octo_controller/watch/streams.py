@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from octo_controller.archivist import Archivist
 from octo_controller.engine.watcher import Raw, Watcher
-from octo_controller.intake import Intake
+from octo_controller.intake import ASIDE, Intake
 from octo_controller.reconcile.world import Kind
 from octo_core.domain.errors import OctoError
 from octo_core.domain.names import LABEL_ARCHIVED
@@ -42,8 +42,12 @@ class Streams:
         """Start to watch, unless it does. The first list must have been made."""
         if self._tasks:
             return
-        jobs = self._watcher(Kind.CHILD, lambda raw, gone: self._intake.event(Kind.CHILD, raw, gone))
-        aside = self._watcher(Kind.JOB, self._archivist.heard, but=LABEL_ARCHIVED, metadata_only=True)
+        jobs = self._watcher(
+            Kind.CHILD, lambda raw, gone: self._intake.event(Kind.CHILD, raw, gone), followed_as=Kind.CHILD
+        )
+        aside = self._watcher(
+            Kind.JOB, self._archivist.heard, followed_as=ASIDE, but=LABEL_ARCHIVED, metadata_only=True
+        )
         for kind, name, watcher in ((Kind.CHILD, "Jobs", jobs), (Kind.JOB, "what is put aside", aside)):
             task = asyncio.create_task(watcher.run(self._intake.versions[kind]), name=f"watch of {name}")
             task.add_done_callback(self._ended)
@@ -57,7 +61,13 @@ class Streams:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _watcher(
-        self, kind: Kind, take: Callable[[Raw, bool], None], *, but: str = "", metadata_only: bool = False
+        self,
+        kind: Kind,
+        take: Callable[[Raw, bool], None],
+        *,
+        followed_as: str,
+        but: str = "",
+        metadata_only: bool = False,
     ) -> Watcher:
         """Of what is taken in of a kind; ``but`` has one more label that is asked for."""
         resource, selector = self._intake.watched(kind)
@@ -77,4 +87,5 @@ class Streams:
             relist=lambda: self._intake.relist(kind),
             gaps=(GoneError,),
             passing=(OctoError,),
+            reached=lambda version: self._intake.reached(followed_as, version),
         )

@@ -80,3 +80,38 @@ async def test_what_is_over_is_out_of_view_and_still_looked_after(place: Site) -
 
     await until(other_marked, within=240)
     assert not labelled("short")
+
+
+async def test_one_that_nothing_holds_is_put_aside_and_its_row_stays_until_it_is_gone(place: Site) -> None:
+    """The watch tells of both alike: by a DELETED with the object as it was, which no deletion had marked before."""
+    first = place.controller("one", archive_after_seconds=3600)
+    first.program.start()
+    place.provider("bank")
+    place.run("loose", "bank", startAfter=FAR, cancel=CANCEL)
+    place.run("short", "bank", startAfter=FAR, cancel=CANCEL, ttl={"afterFailureSeconds": 1200})
+    for name in ("loose", "short"):
+        place.kubectl("wait", "--for=condition=Archived", f"octojob/{name}", "--timeout=240s", timeout=250)
+        place.kubectl("patch", "octojob", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    assert first.program.stop() == 0
+    second = place.controller("two", archive_after_seconds=0)
+    second.program.start()
+
+    def labelled(name: str) -> bool:
+        return LABEL in place.kubectl.json("get", "octojob", name)["metadata"].get("labels", {})
+
+    eventually(lambda: labelled("loose"), what="the label")
+    assert not labelled("short")
+    place.kubectl("delete", "octojob", "short")
+
+    async def marked() -> bool:
+        return (await row(place, "short"))["deleted_at"] is not None
+
+    # What is heard is taken up in its order, so the other was looked for by then.
+    await until(marked, within=240)
+    assert (await row(place, "loose"))["deleted_at"] is None
+    place.kubectl("delete", "octojob", "loose")
+
+    async def loose_marked() -> bool:
+        return (await row(place, "loose"))["deleted_at"] is not None
+
+    await until(loose_marked, within=240)

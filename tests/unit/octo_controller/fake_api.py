@@ -29,6 +29,8 @@ class FakeApi:
         self.refuse: dict[str, OctoError] = {}
         self.refuse_lists = False
         self.gaps = 0
+        self.watches = 0
+        """How many were opened."""
         self.logs: dict[str, str] = {}
 
     def put(self, resource: Resource, raw: Raw) -> Raw:
@@ -59,6 +61,7 @@ class FakeApi:
         if self.gaps:
             self.gaps -= 1
             raise GoneError("too old")
+        self.watches += 1
         await asyncio.Event().wait()
         yield "", {}
 

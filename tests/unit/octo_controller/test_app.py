@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from octo_controller import app
 from octo_controller.app import Controller
 from octo_controller.engine.lease import LeaseLostError
+from octo_controller.intake import ASIDE
 from octo_controller.leadership import Leadership, lease_of, rivals_of
 from octo_controller.metrics import declared
 from octo_controller.reconcile.world import Kind
@@ -21,6 +22,7 @@ from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ARCHIVED
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import JOBS, LEASES, OCTOJOBS
 from tests.unit.octo_controller.fake_api import FakeApi
+from tests.unit.octo_controller.reconcile.merging import merged
 
 Raw = dict[str, Any]
 
@@ -126,10 +128,34 @@ async def test_a_resync_finds_what_came_and_what_went_without_a_word(controller:
 
 async def test_a_delete_that_is_heard_keeps_the_last_version_for_the_mirror(controller: Controller) -> None:
     raw = octojob("a", state="Succeeded")
-    raw["metadata"]["resourceVersion"] = "9"
+    raw["metadata"] |= {"resourceVersion": "9", "deletionTimestamp": "2026-01-02T03:04:06Z"}
     controller.intake.event("OctoJob", raw, True)
     assert controller.world.jobs.get("a") is None
     assert controller.projector.pending == 2
+
+
+async def test_one_without_a_finalizer_that_leaves_the_selector_is_looked_for_before_it_counts_as_gone(
+    controller: Controller, api: FakeApi
+) -> None:
+    assert await controller._leadership.lease.try_acquire()
+    controller._archivist.accepting = True
+    controller._archivist.start()
+    for name in ("a", "b"):
+        api.put(OCTOJOBS, octojob(name, state="Failed", completionTime="2026-01-02T04:00:00Z"))
+    await controller.intake.sync()
+    for name in ("a", "b"):
+        labelled = octojob(name, state="Failed", completionTime="2026-01-02T04:00:00Z")
+        labelled["metadata"]["labels"] = {LABEL_ARCHIVED: "true"}
+        version = api.put(OCTOJOBS, labelled)["metadata"]["resourceVersion"]
+        if name == "b":
+            del api.objects[("octojobs", "b")]
+        last = octojob(name, state="Failed", completionTime="2026-01-02T04:00:00Z")
+        last["metadata"]["resourceVersion"] = version
+        controller.intake.event("OctoJob", last, True)
+    await controller._archivist.queue.idle()
+    assert [job.meta.name for job in controller.world.jobs] == []
+    assert list(controller.projector._deleted) == ["uid-b"]
+    await controller._archivist.queue.close(timeout=0)
 
 
 async def test_one_that_is_put_aside_leaves_and_is_not_taken_for_gone(controller: Controller, api: FakeApi) -> None:
@@ -197,6 +223,59 @@ async def test_a_watch_that_keeps_a_change_to_itself_fails_the_liveness_probe(
     assert "silent about a change" in (checks["watch"]() or "")
     controller.intake.event("OctoJob", raw, False)
     assert checks["watch"]() is None
+
+
+@pytest.mark.parametrize("label", [None, LABEL_ARCHIVED])
+async def test_a_watch_owes_nothing_that_was_listed_before_it_began(
+    controller: Controller, api: FakeApi, monkeypatch: pytest.MonkeyPatch, label: str | None
+) -> None:
+    """Of Jobs and of what is put aside, that are not changed for minutes after a start."""
+    now = 0.0
+    for follower in controller.intake._followers.values():
+        monkeypatch.setattr(follower, "_clock", lambda: now)
+    assert await controller._leadership.lease.try_acquire()
+    if label is None:
+        meta = {"name": "a-1", "uid": "uid-a-1", "creationTimestamp": "2026-01-02T03:04:05Z"}
+        api.put(JOBS, {"metadata": meta})
+    else:
+        raw = octojob("a", state="Failed", completionTime="2026-01-02T04:00:00Z")
+        api.put(OCTOJOBS, merged(raw, {"metadata": {"labels": {label: "true"}}}))
+    api.version += 100  # of other kinds
+    controller.intake.begin()
+    await controller.intake.sync()
+    controller._streams.open()
+    await until(lambda: api.watches == 2)
+    now = SETTINGS.watch_behind_seconds + 1
+    assert controller._live_checks()["watch"]() is None
+    await controller._streams.close()
+
+
+async def test_the_watch_of_what_is_put_aside_fails_the_liveness_probe_like_the_other(
+    controller: Controller, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    for follower in controller.intake._followers.values():
+        monkeypatch.setattr(follower, "_clock", lambda: now)
+    assert await controller._leadership.lease.try_acquire()
+    controller.intake.begin()
+    await controller.intake.sync()
+    controller._streams.open()
+    await until(lambda: api.watches == 2)
+    raw = octojob("a", state="Failed", completionTime="2026-01-02T04:00:00Z")
+    raw = api.put(OCTOJOBS, merged(raw, {"metadata": {"labels": {LABEL_ARCHIVED: "true"}}}))
+    check = controller._live_checks()["watch"]
+    controller._archivist._wrote(raw)
+    now += SETTINGS.watch_behind_seconds + 1
+    assert "silent about a change" in (check() or ""), "it owes what we wrote"
+    controller.intake.reached(ASIDE, api.version)
+    assert check() is None
+    api.put(OCTOJOBS, raw)
+    await controller.intake.sync()
+    now += SETTINGS.watch_behind_seconds + 1
+    assert "silent about a change" in (check() or ""), "and what is listed"
+    controller.intake.reached(ASIDE, api.version)
+    assert check() is None
+    await controller._streams.close()
 
 
 async def test_what_the_watch_of_jobs_missed_is_listed(controller: Controller, api: FakeApi) -> None:

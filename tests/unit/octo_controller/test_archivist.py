@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from octo_controller import archivist
-from octo_controller.archivist import Archivist, was_put_aside
+from octo_controller.archivist import Archivist, Parting, parting
 from octo_controller.mirror.projector import Projector
 from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ARCHIVED
 from octo_core.kube.client import KubeClient
@@ -191,11 +191,39 @@ async def test_of_a_lost_archive_only_so_much_is_held_at_once(shelf: Shelf, monk
 
 
 def test_a_delete_that_is_none_is_told_apart() -> None:
-    def of(**meta: Any) -> Raw:
-        return {"metadata": meta}
+    def of(state: str = "Succeeded", **meta: Any) -> Raw:
+        return {"metadata": meta, "status": {"state": state}}
 
-    held = {"finalizers": ["x", ARCHIVE_FINALIZER]}
-    assert was_put_aside(of(**held))
-    assert not was_put_aside(of(**held, deletionTimestamp="2026-01-02T03:04:05Z"))
-    assert not was_put_aside(of(finalizers=["x"]))
-    assert not was_put_aside(of())
+    held: Raw = {"finalizers": ["x", ARCHIVE_FINALIZER]}
+    leaving: Raw = {"deletionTimestamp": "2026-01-02T03:04:05Z"}
+    assert parting(of(**held)) is Parting.LEFT
+    assert parting(of(finalizers=["x"])) is Parting.LEFT, "whose finalizer it is makes no difference"
+    assert parting(of(**held, **leaving)) is Parting.GONE
+    assert parting(of("Running", **held, **leaving)) is Parting.UNSURE
+    assert parting(of(finalizers=[])) is Parting.UNSURE
+    assert parting(of()) is Parting.UNSURE
+
+
+async def test_one_that_nothing_held_is_gone_only_if_it_is_not_there(shelf: Shelf) -> None:
+    """What the main watch tells of one that is put aside, and what it tells of a deleted one, are the same then."""
+    raw = await shelf.put_aside("a")
+    before = {**raw, "metadata": {**raw["metadata"], "labels": {}}}
+    shelf.archivist.doubt(before)
+    await shelf.settled()
+    assert shelf.writer.deleted == []
+    assert shelf.writer.versions["a"] == raw["metadata"]["resourceVersion"]
+    del shelf.rig.api.objects[("octojobs", "a")]
+    last = {**before, "metadata": {**before["metadata"], "resourceVersion": "99999"}}
+    shelf.archivist.doubt(last)
+    await shelf.settled()
+    assert (shelf.writer.deleted, shelf.writer.versions["a"]) == (["uid-a"], "99999"), "its last version is kept"
+
+
+async def test_of_two_with_one_name_each_is_looked_for(shelf: Shelf) -> None:
+    raw = await shelf.put_aside("a")
+    later = {**raw, "metadata": {**raw["metadata"], "uid": "uid-later"}}
+    shelf.rig.api.put(OCTOJOBS, later)
+    shelf.archivist.doubt(raw)
+    shelf.archivist.heard(later, False)
+    await shelf.settled()
+    assert shelf.writer.deleted == ["uid-a"]

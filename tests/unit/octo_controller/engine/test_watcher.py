@@ -35,6 +35,7 @@ class Api:
         self.listed = 0
         self.lists_fail = 0
         self.seen: list[tuple[str, bool]] = []
+        self.reached: list[int] = []
 
     async def stream(self, since: int) -> AsyncIterator[tuple[str, Raw]]:
         self.asked.append(since)
@@ -60,6 +61,7 @@ class Api:
             relist=self.relist,
             gaps=(GapError,),
             passing=(AwayError,),
+            reached=self.reached.append,
         )
 
         async def main() -> None:
@@ -83,6 +85,7 @@ def test_the_next_stream_begins_where_the_last_one_ended() -> None:
     watcher = api.run(lambda api: len(api.asked) == 4)
     assert api.asked == [5, 9, 20, 21]
     assert api.seen == [("o7", False), ("o9", True), ("o21", False)], "a bookmark is no news"
+    assert api.reached == [5, 7, 9, 20, 21], "from where it begins, and a bookmark says that there was nothing"
     assert api.listed == watcher.relists == 0
 
 
@@ -90,6 +93,7 @@ def test_after_a_gap_it_lists_and_goes_on_from_there() -> None:
     api = Api(([event("ADDED", 7)], GapError()), ([], GapError()), ([event("ADDED", 2001)], None))
     watcher = api.run(lambda api: len(api.asked) == 4)
     assert api.asked == [5, 1000, 2000, 2001]
+    assert api.reached == [5, 7, 1000, 2000, 2001]
     assert watcher.relists == 2
 
 
