@@ -62,6 +62,7 @@ JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 POD_LIMIT = 500
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
+NAME_TAKEN_AGAIN_SECONDS = 5.0
 _RESOURCES = {Kind.JOB: OCTOJOBS, Kind.PROVIDER: OCTOPROVIDERS}
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
@@ -114,7 +115,7 @@ class Actor:
                 raw = await self._client.get(JOBS, self._namespace, look.job)
             except NotFoundError:
                 return replace(facts, absent=True)
-            if raw["metadata"]["uid"] != look.uid:
+            if look.uid not in (None, raw["metadata"]["uid"]) or look.owner not in (None, job_view(raw).owner_uid):
                 return replace(facts, absent=True)
             # A live read outweighs a DELETED event, which also comes when a Job only loses its label.
             self._world.children.put(raw, revive=True)
@@ -255,8 +256,7 @@ class Actor:
         except AlreadyExistsError:
             raw = await self._client.get(JOBS, self._namespace, name)
             if job_view(raw).owner_uid != job.meta.uid:
-                message = f"there is a Job {name!r} that belongs to someone else; delete it, or use another name"
-                raise ChildRefusedError(Refusal(attempt, Category.CONFIG, "NameTaken", message)) from None
+                raise ChildRefusedError(_name_taken(raw, job, attempt)) from None
         except (InvalidError, ForbiddenError) as error:
             denied = isinstance(error, ForbiddenError)
             cause = refusal_cause(error.detail, otherwise="JobForbidden" if denied else "JobRejected")
@@ -323,6 +323,19 @@ class Actor:
         page = await self._client.list_page(EVENTS, self._namespace, field_selector=selector, limit=50)
         events = sorted(page["items"], key=lambda raw: raw.get("lastTimestamp") or raw.get("eventTime") or "")
         return tuple(str(raw.get("message", "")) for raw in events)
+
+
+def _name_taken(raw: Raw, job: OctoJob, attempt: int) -> Refusal:
+    """The refusal by a Job that has an attempt's name and another owner. Kubernetes collects it where that was an
+    earlier OctoJob of the same name, which is gone since ours is there."""
+    name, owners = raw["metadata"]["name"], raw["metadata"].get("ownerReferences", ())
+    if any(o.get("controller") and o.get("kind") == OCTOJOBS.kind and o.get("name") == job.meta.name for o in owners):
+        message = f"the Job {name!r} of an earlier OctoJob of this name is still there; waiting for it to go"
+        return Refusal(
+            attempt, Category.CONFIG, "NameTaken", message, passing=True, again_after=NAME_TAKEN_AGAIN_SECONDS
+        )
+    message = f"there is a Job {name!r} that belongs to someone else; delete it, or use another name"
+    return Refusal(attempt, Category.CONFIG, "NameTaken", message)
 
 
 def with_child(status: OctoJobStatus, number: int, name: str, uid: str) -> OctoJobStatus:

@@ -83,7 +83,7 @@ def follow(
         conclude(draft, attempt.number, verdict, options, started=child.started)
         return None
     if child.deletion is not None:
-        return _await_gone(draft, child, child.deletion, options, policy, force=False)
+        return await_gone(draft, child, child.deletion, options, policy, force=False)
     if attempt.category is not None:
         draft.actions.append(DeleteJob(child.name, child.uid))
         return None
@@ -137,7 +137,7 @@ def teardown(
         return None
     if child.deletion is None:
         draft.actions.append(DeleteJob(child.name, child.uid))
-    return _await_gone(draft, child, child.deletion or draft.now, options, policy, force=force)
+    return await_gone(draft, child, child.deletion or draft.now, options, policy, force=force)
 
 
 def _suspend(draft: Draft, attempt: Attempt, child: JobView) -> None:
@@ -275,7 +275,7 @@ def clear_pods(draft: Draft, policy: Policy, *, force: bool) -> bool:
     return bool(pods)
 
 
-def _await_gone(
+def await_gone(
     draft: Draft, child: JobView, asked: datetime, options: ResolvedOptions, policy: Policy, *, force: bool
 ) -> Look | None:
     """The Job is being deleted: its pods have their grace and a margin, then they are deleted by force."""

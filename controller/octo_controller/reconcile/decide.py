@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
-from octo_controller.reconcile.attempt import DIAGNOSE_EVERY_SECONDS, begin, clear_pods, follow, teardown
+from octo_controller.reconcile.attempt import await_gone, begin, clear_pods, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
 from octo_controller.reconcile.finish import active_deadline, back_off, backoff, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
@@ -29,6 +29,7 @@ from octo_controller.reconcile.model import (
 from octo_controller.reconcile.verdict import Verdict
 from octo_core.domain.causes import ACTIVE_DEADLINE
 from octo_core.domain.failure import Category
+from octo_core.domain.job import CancelMode
 from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
 from octo_core.domain.run import ResolvedOptions, resolve_options
 from octo_core.domain.states import WAITING_FOR_CAPACITY, WAITING_FOR_CONCURRENCY
@@ -69,12 +70,33 @@ def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
         step = teardown if ending else follow
         look = step(draft, last, child, options, policy)
     elif ending:
-        cancelled(draft)
+        look = _call_off(draft, (last.number if last else 0) + 1, options, policy)
     elif last is not None:
         look = _retry(draft, last.number + 1, options, policy)
     else:
         look = _start(draft, options, policy)
     return look or _paced(draft.plan(ending=ending), seen, now)
+
+
+def _call_off(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) -> Look | None:
+    """End a run that has no attempt under way: once it is certain that nothing of one runs which is not written down.
+    The answer to the creation of its Job may be lost, no watch tell of it yet, or the Job gone before its pods."""
+    seen, cancel = draft.seen, draft.seen.job.spec.cancel
+    force = cancel is not None and cancel.mode is CancelMode.FORCE
+    draft.progressing("Cancelling")
+    for job in _own(seen):
+        if not job.finished:
+            if job.deletion is None:
+                draft.actions.append(DeleteJob(job.name, job.uid))
+            return await_gone(draft, job, job.deletion or draft.now, options, policy, force=force)
+    name = child_name(seen.job.meta.name, number)
+    if not seen.absent:
+        return Look(job=name, owner=seen.job.meta.uid)
+    if seen.pods is None:
+        return Look(pods=name)
+    if not clear_pods(draft, policy, force=force):
+        cancelled(draft)
+    return None
 
 
 def _own(seen: Observed) -> tuple[JobView, ...]:
@@ -256,7 +278,7 @@ def _await_passing(draft: Draft, refusal: Refusal, options: ResolvedOptions) -> 
     draft.say(ConditionType.ADMITTED, TRUE, "Admitted")
     draft.say(ConditionType.RUNNING, FALSE, refusal.reason, refusal.message, steady=True)
     draft.progressing(refusal.reason, refusal.message, steady=True)
-    draft.look_again(min(DIAGNOSE_EVERY_SECONDS, (deadline - draft.now).total_seconds()))
+    draft.look_again(min(refusal.again_after, (deadline - draft.now).total_seconds()))
     return True
 
 

@@ -161,7 +161,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The API server does not take the Job of an attempt, for a reason that will not pass by itself."""
+    """The API server does not take the Job of an attempt, for a reason that will not pass within moments."""
 
     attempt: int
     category: Category
@@ -169,6 +169,8 @@ class Refusal:
     message: str
     passing: bool = False
     """It may pass, so the pending deadline is waited for."""
+    again_after: float = 30.0
+    """Seconds until it is tried again then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,8 @@ class Look:
     job: str | None = None
     uid: str | None = None
     """Of the Job that is looked for: one of that name with another uid does not count."""
+    owner: str | None = None
+    """Uid of its owner, where its own is not known."""
     pods: str | None = None
     warnings: bool = False
 

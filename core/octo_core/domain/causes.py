@@ -45,7 +45,7 @@ _TABLE = (
     Cause(
         "NameTaken",
         _CONFIG,
-        "another object's Job has the name of the attempt's Job",
+        "a Job of something else, or of an earlier OctoJob that did not go in time, has the name of the attempt's Job",
         "Delete that Job, or use another name for the OctoJob.",
     ),
     Cause(

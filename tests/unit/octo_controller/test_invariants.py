@@ -80,6 +80,22 @@ async def test_invariant_1_a_job_of_someone_else_fails_the_run_with_a_clear_word
     assert "'run-1'" in failure["message"]
 
 
+async def test_invariant_1_a_job_of_an_earlier_run_of_the_name_is_waited_for(rig: Rig) -> None:
+    """Guard: ``_name_taken`` tells what is about to be collected from what is not."""
+    rig.job("run")
+    owner = {"controller": True, "kind": "OctoJob", "name": "run", "uid": "uid-earlier"}
+    meta = {"name": "run-1", "uid": "x", "creationTimestamp": rfc3339(at(0)), "ownerReferences": [owner]}
+    rig.world.saw(Kind.CHILD, rig.api.put(JOBS, {"metadata": meta}))
+    assert await rig.visit("run") == 5
+    assert (rig.status("run")["state"], rig.status("run").get("attempts", [])) == ("Starting", [])
+    del rig.api.objects[("jobs", "run-1")]
+    rig.queue.keys.clear()
+    rig.world.gone(Kind.CHILD, "run-1", "x")
+    assert rig.queue.keys == [(Kind.JOB, "run")], "and not a moment longer"
+    await rig.begin("run")
+    assert rig.status("run")["attempts"][0]["jobUID"] == "uid-run-1"
+
+
 # ---- 2. An attempt whose Job is known is never made again. ------------------------------------------
 
 
@@ -132,9 +148,32 @@ def test_invariant_3_a_cancelled_run_is_not_over_before_its_pods_are() -> None:
     assert plan_of(Observed(**gone, pods=Pods())).status.state is State.CANCELLED
 
 
+async def test_invariant_3_a_cancelled_run_is_not_over_before_a_job_that_nobody_wrote_down_is_found_and_gone(
+    rig: Rig,
+) -> None:
+    """Guard: ``_call_off`` looks for the Job and its pods before it says cancelled."""
+    rig.job("run")
+    await rig.visit("run")
+    # The answer to its creation was lost, and no watch has told of it.
+    again = Rig()
+    again.provider()
+    again.api.objects, again.api.version = rig.api.objects, rig.api.version
+    raw = merged(rig.api.objects[("octojobs", "run")], {"spec": {"cancel": CANCEL}})
+    again.world.saw(Kind.JOB, again.api.put(OCTOJOBS, raw))
+    again.pod_is("run-1", {"running": {}}, phase="Running")
+    await again.visit("run")
+    assert (again.status("run")["state"], again.api.writes[0]) == ("Cancelling", "delete jobs")
+    del again.api.objects[("jobs", "run-1")]
+    again.world.gone(Kind.CHILD, "run-1", "uid-run-1")
+    await again.visit("run")
+    assert again.status("run")["state"] == "Cancelling", "its pod is still there"
+    await again.visit("run")
+    assert again.status("run")["state"] == "Cancelled"
+
+
 @pytest.mark.parametrize(("mode", "seconds"), [("Graceful", 20 + 60 + 30), ("Force", 20)])
 def test_invariant_3_what_does_not_obey_is_deleted_by_force_in_bounded_time(mode: str, seconds: int) -> None:
-    """Guard: ``_await_gone`` and ``clear_pods`` force what is overdue."""
+    """Guard: ``await_gone`` and ``clear_pods`` force what is overdue."""
     spec: dict[str, Any] = {"cancel": {**CANCEL, "mode": mode}}
     live = Pods((pod(phase="Running", deletion=at(20)),))
     for held in ((child(deleted_at=20, ready=1),), ()):

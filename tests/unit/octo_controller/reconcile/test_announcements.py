@@ -49,5 +49,5 @@ def test_a_missing_provider_is_a_warning_and_a_cancel_is_none() -> None:
     waits = plan_of(observed(provider=None)).status
     (said,) = announcements(OctoJobStatus(), waits)
     assert (said.type, said.reason) == (Type.WARNING, "ProviderNotFound")
-    over = plan_of(observed(job(cancel=CANCEL))).status
+    over = plan_of(observed(job(cancel=CANCEL), absent=True, pods=Pods())).status
     assert announcements(OctoJobStatus(), over) == (Announcement(Type.NORMAL, "Cancelled", "Cancelled: wrong day"),)

@@ -111,7 +111,7 @@ class TestStart:
         assert plan_of(observed(job(status=plan.status))).status.state is State.STARTING
 
     def test_a_cancel_before_the_start_needs_no_job(self) -> None:
-        plan = plan_of(observed(job(cancel=CANCEL)))
+        plan = plan_of(observed(job(cancel=CANCEL), absent=True, pods=Pods()))
         assert (plan.actions, plan.status.state) == ((), State.CANCELLED)
         assert condition(plan.status, ConditionType.SUCCEEDED).message == "wrong day"
 
@@ -121,6 +121,18 @@ class TestStart:
         assert (plan.actions, plan.status.state) == ((), State.FAILED)
         assert plan.status.failure is not None
         assert plan.status.failure.resolution == CAUSES["NameTaken"].resolution
+
+    def test_a_name_that_an_earlier_run_still_has_is_waited_for_until_the_pending_deadline(self) -> None:
+        refusal = Refusal(1, Category.CONFIG, "NameTaken", "there is 'run-1'", passing=True, again_after=5)
+        first = plan_of(observed(refusal=refusal), 10)
+        assert (first.actions, first.status.state, first.requeue_after) == ((), State.STARTING, 5)
+        why = condition(first.status, ConditionType.RUNNING)
+        assert (why.reason, why.message) == ("NameTaken", "there is 'run-1'")
+        later = observed(job(status=first.status), refusal=refusal)
+        assert plan_of(later, 909).status.state is State.STARTING
+        over = plan_of(later, 910).status
+        assert over.failure is not None
+        assert (over.state, over.failure.reason) == (State.FAILED, "NameTaken")
 
     def test_a_refusal_that_may_pass_is_retried_by_the_policy(self) -> None:
         plan = plan_of(observed(refusal=Refusal(1, Category.INFRA, "JobForbidden", "quota")))
@@ -495,9 +507,28 @@ class TestCancel:
         obeyed = plan_of(self.seen(child(failed=True), pods=Pods((pod(exit_code=50),))), 20)
         assert obeyed.status.state is State.CANCELLED
 
-    def test_between_attempts_it_is_over_at_once(self) -> None:
-        seen = observed(job(status=ended(20).status, cancel=CANCEL), children=(child(failed=True),))
-        assert plan_of(seen, 70).status.state is State.CANCELLED
+    def test_between_attempts_it_is_over_once_nothing_of_a_next_one_is_found(self) -> None:
+        between = job(status=ended(20).status, cancel=CANCEL)
+        first = (child(failed=True),)
+        assert look_of(observed(between, children=first), 70) == Look(job="run-2", owner="uid-run")
+        assert look_of(observed(between, children=first, absent=True), 70) == Look(pods="run-2")
+        clear = observed(between, children=first, absent=True, pods=Pods())
+        assert plan_of(clear, 70).status.state is State.CANCELLED
+
+    def test_before_the_start_it_is_not_over_while_pods_of_a_job_that_went_run(self) -> None:
+        seen = observed(job(cancel=CANCEL), absent=True, pods=Pods((pod(phase="Running"),)))
+        plan = plan_of(seen)
+        assert plan.actions == (DeletePods((("run-1-x", "pod-1"),), force=False),)
+        assert (plan.status.state, plan.requeue_after) == (State.CANCELLING, 2)
+        force = observed(job(cancel={**CANCEL, "mode": "Force"}), absent=True, pods=seen.pods)
+        assert plan_of(force).actions == (DeletePods((("run-1-x", "pod-1"),), force=True),)
+
+    def test_a_job_of_an_attempt_that_was_given_up_is_waited_for_too(self) -> None:
+        between = job(status=ended(20).status, cancel=CANCEL)
+        plan = plan_of(observed(between, children=(child(active=1),)), 70)
+        assert (plan.actions, plan.status.state) == ((DeleteJob("run-1", "job-1"),), State.CANCELLING)
+        late = observed(between, children=(child(active=1, deleted_at=70),), pods=Pods((pod(phase="Running"),)))
+        assert plan_of(late, 500).actions == (DeletePods((("run-1-x", "pod-1"),), force=True),)
 
     def test_a_job_made_just_before_is_found_and_deleted(self) -> None:
         plan = plan_of(observed(job(cancel=CANCEL), children=(child(active=1),)))
@@ -505,7 +536,7 @@ class TestCancel:
         assert plan.status.state is State.CANCELLING
 
     def test_a_replaced_run_says_so(self) -> None:
-        plan = plan_of(observed(job(cancel={**CANCEL, "requestedBy": REPLACED_BY})))
+        plan = plan_of(observed(job(cancel={**CANCEL, "requestedBy": REPLACED_BY}), absent=True, pods=Pods()))
         assert condition(plan.status, ConditionType.SUCCEEDED).reason == "Replaced"
 
 
@@ -628,7 +659,8 @@ class TestAfterEnd:
         assert condition(gone.status, ConditionType.SUCCEEDED).reason == "Deleted"
 
     def test_a_deleted_one_gets_no_finalizer(self) -> None:
-        assert plan_of(observed(job(finalizers=("other",), deleted_at=1)), 2).actions == ()
+        leaving = job(finalizers=("other",), deleted_at=1)
+        assert plan_of(observed(leaving, absent=True, pods=Pods()), 2).actions == ()
 
 
 def test_conditions_keep_their_transition_time_while_their_status_stays() -> None:
