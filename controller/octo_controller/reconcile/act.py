@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from octo_controller.engine.pace import Pace
 from octo_controller.engine.slots import Slots
 from octo_controller.reconcile.announcements import Announcement, announcements
 from octo_controller.reconcile.draft import clip
@@ -33,7 +34,7 @@ from octo_controller.reconcile.model import (
     SuspendJob,
     Writing,
 )
-from octo_controller.reconcile.patches import status_patch
+from octo_controller.reconcile.patches import only_tells, status_patch
 from octo_controller.reconcile.pending import awaited
 from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
@@ -66,6 +67,8 @@ NAME_TAKEN_AGAIN_SECONDS = 5.0
 _RESOURCES = {Kind.JOB: OCTOJOBS, Kind.PROVIDER: OCTOPROVIDERS}
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
+TELLING_SECONDS = 1.0
+"""Between two writes of one run's status that decide nothing: a pod that comes and goes would make any number."""
 
 
 class ChildRefusedError(Exception):
@@ -106,6 +109,7 @@ class Actor:
         self._ended = ended
         self._forbidden_since: float | None = None
         self._slots: Slots[str] = Slots(per_second=COURTESIES_PER_SECOND, burst=COURTESIES_AT_ONCE, clock=clock)
+        self._pace: Pace[str] = Pace(gap=TELLING_SECONDS, clock=clock)
         self.counters = Counters()
 
     async def look(self, look: Look, facts: Facts) -> Facts:
@@ -164,6 +168,10 @@ class Actor:
                     await self.replace(name, peer_version, by=job.meta.name, at=job.meta.creation_timestamp, mode=mode)
         status = await with_log_tails(self._client, self._namespace, job.status, status)
         patch = status_patch(job.status, status)
+        if patch and plan.writing is Writing.NOW and only_tells(job.status, status):
+            pause = self._pace.wait(job.meta.uid)
+            if pause:
+                return min(pause, plan.requeue_after or pause)
         if patch and plan.writing is not Writing.NOW:
             wait = self._slots.wait(job.meta.uid) if plan.writing is Writing.COURTESY else plan.requeue_after
             if wait:

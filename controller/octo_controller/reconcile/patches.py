@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octo_core.domain.model import Model
+from octo_core.domain.status import OctoJobStatus
 
 Raw = dict[str, Any]
 
@@ -14,6 +15,18 @@ def status_patch(before: Model, after: Model) -> Raw:
     if before == after:
         return {}
     return merge_patch(_dump(before), _dump(after))
+
+
+def only_tells(before: OctoJobStatus, after: OctoJobStatus) -> bool:
+    """Whether the change only tells people something: nothing has begun or ended, and no later decision goes by it."""
+    if before.state is None or before.state.terminal or after.state is None or after.state.terminal:
+        return False
+    return _turns(before) == _turns(after)
+
+
+def _turns(status: OctoJobStatus) -> object:
+    attempts = [(a.number, a.job_uid, a.completion_time, a.category, a.reason) for a in status.attempts]
+    return attempts, status.next_attempt_time
 
 
 def merge_patch(before: Raw, after: Raw) -> Raw:

@@ -122,6 +122,28 @@ async def test_with_much_to_do_what_only_tells_people_something_is_written_slowl
     assert rig.status("r59")["state"] == "Retrying"
 
 
+async def test_what_comes_and_goes_within_a_second_is_written_once_and_what_ends_at_once(rig: Rig) -> None:
+    rig.job("run", retryPolicy={"maxAttempts": 1})
+    await rig.begin("run")
+    rig.api.writes.clear()
+    waits = []
+    for ready in (1, 0, 1, 0, 1, 0):
+        rig.child_is("run-1", active=1, ready=ready, startTime=rfc3339(at(2)))
+        waits.append(await rig.visit("run"))
+        rig.seconds += 0.125
+    assert rig.api.writes == ["patch octojobs/status"]
+    assert rig.status("run")["state"] == "Running"
+    assert waits[-1] == 0.375
+    rig.seconds += 0.25
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Starting", "then as it is by then"
+    assert rig.api.writes == ["patch octojobs/status"] * 2
+    rig.pod_ended("run-1", 20)
+    rig.child_is("run-1", active=0, conditions=[{"type": "Failed", "status": "True"}])
+    await rig.visit("run")
+    assert rig.status("run")["state"] == "Failed"
+
+
 async def test_a_run_that_three_workers_share_costs_as_much(rig: Rig) -> None:
     rig.job("run", transfer={"parallelism": 3})
     await rig.visit("run")
