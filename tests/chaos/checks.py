@@ -65,6 +65,8 @@ async def await_ends(rig: Rig, workload: Workload) -> Ended:
                     return f"{plan.name} is {state}: {json.dumps(raw.get('status'))}"
                 if row is None or int(row["resource_version"]) != int(raw["metadata"]["resourceVersion"]):
                     return f"{plan.name}: the row is not the OctoJob's last version"
+            elif row is None and plan.name in workload.unheld:
+                continue
             elif row is None or row["deleted_at"] is None:
                 return f"{plan.name} was deleted, and its row does not say so: {row}"
         seen.append(Ended(jobs, rows))
@@ -86,7 +88,12 @@ async def check(rig: Rig, workload: Workload, ended: Ended) -> None:
     assert not overlaps, f"two workers of one run at once: {overlaps}"
     for plan in workload.plans:
         name = workload.names[plan.name]
-        raw, row = jobs.get(name), rows[workload.uids[plan.name]]
+        raw, row = jobs.get(name), rows.get(workload.uids[plan.name])
+        if raw is None and plan.name in workload.unheld:
+            made = [child for child in created if child.rpartition("-")[0] == name]
+            assert not made, f"{plan.name}: Jobs made before it was held: {made}"
+            continue
+        assert row is not None, f"{plan.name} has no row"
         status = raw["status"] if raw else row["status"]
         assert row["status"] == status, f"{plan.name}: Postgres and the cluster differ"
         _check_outcome(plan, row["state"], status)
@@ -137,10 +144,16 @@ async def await_nothing_left(rig: Rig, workload: Workload) -> None:
         if alive:
             return f"processes left: {alive}"
         rows = await rows_of(rig, workload)
-        missing = [plan.name for plan in workload.plans if rows[workload.uids[plan.name]]["deleted_at"] is None]
+        missing = [
+            plan.name for plan in workload.plans if not _says_gone(rows.get(workload.uids[plan.name]), plan, workload)
+        ]
         return f"rows that do not say that the OctoJob is gone: {missing}" if missing else ""
 
     await eventually("something is left over", nothing)
+
+
+def _says_gone(row: Raw | None, plan: Plan, workload: Workload) -> bool:
+    return plan.name in workload.unheld if row is None else row["deleted_at"] is not None
 
 
 async def rows_of(rig: Rig, workload: Workload) -> dict[str, Raw]:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from octo_core.domain.errors import AlreadyExistsError, NotFoundError, OctoError
+from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_ARCHIVED
 from octo_core.kube.resources import OCTOJOBS, OCTOPROVIDERS
 from tests.chaos.checks import await_ends, await_nothing_left, check
 from tests.chaos.faults import Fault, inflict, make_faults, make_late_faults
@@ -134,7 +135,17 @@ async def _patch(rig: Rig, workload: Workload, plan: Plan, body: Raw) -> None:
 
 
 async def _delete(rig: Rig, workload: Workload, plan: Plan) -> None:
-    await rig.kube.delete(OCTOJOBS, NAMESPACE, workload.names[plan.name])
+    """Delete the very version that was read, so that it is known whether that was held."""
+    raw = await rig.kube.get(OCTOJOBS, NAMESPACE, workload.names[plan.name])
+    meta = raw["metadata"]
+    if "deletionTimestamp" in meta:
+        return
+    if ARCHIVE_FINALIZER in meta.get("finalizers", ()) or LABEL_ARCHIVED in meta.get("labels", {}):
+        workload.unheld.discard(plan.name)
+    else:
+        # Before it is done: of one whose answer is lost, the next look finds nothing.
+        workload.unheld.add(plan.name)
+    await rig.kube.delete(OCTOJOBS, NAMESPACE, meta["name"], uid=meta["uid"], resource_version=meta["resourceVersion"])
 
 
 async def _heal(rig: Rig) -> None:

@@ -104,6 +104,9 @@ class Workload:
     uids: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Of the OctoJobs; the api chooses those of its own."""
+    unheld: set[str] = field(default_factory=set)
+    """Plans whose OctoJob was deleted before any controller put the archive's finalizer on it: it rightly leaves no
+    row, or one that does not have its end."""
 
 
 def provider(name: str, environment: Raw) -> Raw:
