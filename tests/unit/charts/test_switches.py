@@ -134,6 +134,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "crds.upgrade": (False, OWN),
     "admissionPolicies.enabled": (True, OWN),
     "admissionPolicies.exemptGroups": (["admins"], {**OWN, "admissionPolicies.enabled": True}),
+    "admissionPolicies.holdFromCreation": ("Always", OWN),
     **pods("migration", OWN),
     "migration.backoffLimit": (3, OWN),
     "migration.activeDeadlineSeconds": (99, OWN),
