@@ -39,7 +39,7 @@ from octo_controller.reconcile.pending import awaited
 from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
 from octo_controller.reconcile.world import Facts, Kind, World
-from octo_core.crd.resources import OctoJob, OctoProvider
+from octo_core.crd.resources import OctoJob
 from octo_core.domain.errors import (
     AlreadyExistsError,
     ClusterUnavailableError,
@@ -64,7 +64,6 @@ POD_LIMIT = 500
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
 NAME_TAKEN_AGAIN_SECONDS = 5.0
-_RESOURCES = {Kind.JOB: OCTOJOBS, Kind.PROVIDER: OCTOPROVIDERS}
 COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
 TELLING_SECONDS = 1.0
@@ -199,29 +198,24 @@ class Actor:
             raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
             self._world.saw(Kind.PROVIDER, raw, own=True)
 
-    async def confirm_gone(self, kind: Kind, name: str, error: NotFoundError) -> bool:
-        """After a write that found nothing: look, and take in what is there or that nothing is. Whether it is gone.
+    async def confirm_gone(self, name: str, error: NotFoundError) -> bool:
+        """After a write that found nothing: look, and take in that an OctoJob is there or is not. Whether it is gone.
 
         No watch tells of what was deleted between its list and ours. ``error`` is the answer to the write.
         """
-        known: OctoJob | OctoProvider | None = self._world.jobs.get(name)
-        if kind is Kind.PROVIDER:
-            entry = self._world.providers.get(name)
-            known = entry.provider if entry else None
+        known = self._world.jobs.get(name)
         if known is None or name not in error.detail:
             # Without the name in it, the answer is of a server that does not know the kind, not of one that looked.
             return False
-        uid = known.meta.uid
         try:
-            raw = await self._client.get(_RESOURCES[kind], self._namespace, name)
+            raw = await self._client.get(OCTOJOBS, self._namespace, name)
         except NotFoundError:
-            self._world.gone(kind, name, uid)
-            return True
-        if raw["metadata"]["uid"] != uid:
-            self._world.gone(kind, name, uid)
-            return True
-        self._world.saw(kind, raw)
-        return False
+            raw = None
+        if raw is not None and raw["metadata"]["uid"] == known.meta.uid:
+            self._world.saw(Kind.JOB, raw)
+            return False
+        self._world.gone(Kind.JOB, name, known.meta.uid)
+        return True
 
     async def submit(self, body: Raw) -> None:
         """Make an OctoJob, unless there is one of its name."""
@@ -247,7 +241,7 @@ class Actor:
         try:
             raw = await self._client.patch(OCTOJOBS, self._namespace, name, body)
         except NotFoundError as error:
-            await self.confirm_gone(Kind.JOB, name, error)
+            await self.confirm_gone(name, error)
             return
         self._world.saw(Kind.JOB, raw)
 

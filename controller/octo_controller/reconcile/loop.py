@@ -42,7 +42,7 @@ class Reconciler:
                 after = await (self._job(name) if kind is Kind.JOB else self._provider(name))
             except NotFoundError as error:
                 done("stale")
-                if await self._is_gone(kind, name, error):
+                if kind is Kind.JOB and await self._is_gone(name, error):
                     return None
                 raise RetryLaterError(error.detail) from error
             except ConflictError as error:
@@ -55,9 +55,9 @@ class Reconciler:
             done("ok")
             return after
 
-    async def _is_gone(self, kind: Kind, name: str, error: NotFoundError) -> bool:
+    async def _is_gone(self, name: str, error: NotFoundError) -> bool:
         try:
-            return await self._actor.confirm_gone(kind, name, error)
+            return await self._actor.confirm_gone(name, error)
         except OctoError:
             return False
 

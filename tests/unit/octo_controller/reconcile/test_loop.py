@@ -577,9 +577,3 @@ async def test_a_victim_that_is_gone_keeps_nobody_waiting(rig: Rig) -> None:
     assert rig.mirror.deleted == ["uid-a"]
     await rig.begin("b")
     assert rig.status("b")["state"] == "Starting"
-
-
-async def test_a_provider_that_is_gone_is_forgotten(rig: Rig) -> None:
-    del rig.api.objects[("octoproviders", "bank")]
-    assert await rig.reconciler.visit((Kind.PROVIDER, "bank")) is None
-    assert rig.world.providers.get("bank") is None
