@@ -79,10 +79,11 @@ Go on with (in this folder):
   kubectl octo -n {OCTO} explain "$(kubectl octo -n {OCTO} ls --limit 1 -o name)"
   kubectl -n {OCTO} get octojobs,octoproviders
   kubectl -n {OCTO} port-forward service/octo-api {API_PORT}:{API_PORT} &      # http://127.0.0.1:{API_PORT}/openapi.json
-  export OCTO_API_KEY="$(kubectl -n {OCTO} get secret octo-bootstrap-api-key \\
-       -o jsonpath='{{.data.apiKey}}' | base64 -d)"
-  printf %s "$OCTO_API_KEY" | octo login http://127.0.0.1:{API_PORT} --api-key-stdin && octo ls && octo providers ls
-  curl -H "X-API-Key: $OCTO_API_KEY" http://127.0.0.1:{API_PORT}/v1/jobs
-  curl -H "X-API-Key: $OCTO_API_KEY" -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" \\
+  kubectl -n {OCTO} get secret octo-bootstrap-api-key -o go-template='{{{{.data.apiKey | base64decode}}}}' |
+       octo login http://127.0.0.1:{API_PORT} --api-key-stdin && octo ls && octo providers ls
+  (umask 077 && kubectl -n {OCTO} get secret octo-bootstrap-api-key \\
+       -o go-template='X-API-Key: {{{{.data.apiKey | base64decode}}}}' >.octo/api-key.header)
+  curl -H @.octo/api-key.header http://127.0.0.1:{API_PORT}/v1/jobs
+  curl -H @.octo/api-key.header -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" \\
        -d '{{"provider": "demo"}}' http://127.0.0.1:{API_PORT}/v1/jobs
 Again: make demo.   Remove the demo: .venv/bin/python -m deploy.demo down   Remove the cluster: make cluster-down""")
