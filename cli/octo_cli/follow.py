@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from octo_cli.backend import LogWish
@@ -15,6 +19,28 @@ if TYPE_CHECKING:
     from octo_client import models
 
 LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 1.0
+"""For whoever waits with patience, and can say for what."""
+
+
+@contextmanager
+def deadline(seconds: int | None) -> Iterator[None]:
+    """End what is done in the block with a CliError once it takes that long and a little more, also when a server is
+    silent. Only where there are signals, in a process's main thread; elsewhere each answer is waited for."""
+    if seconds is None or not hasattr(signal, "setitimer") or current_thread() is not main_thread():
+        yield
+        return
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise CliError(f"no answer within {seconds} s; a run that was begun goes on", Exit.TIMEOUT)
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Patience:

@@ -13,6 +13,7 @@ from octo_cli.errors import CliError, NotFoundError
 from octo_cli.exits import Exit
 from octo_cli.pages import PAGE, everything
 from octo_cli.session import Session
+from octo_cli.tail import Told, followed
 from octo_client import Client, ProblemError, UnreachableError, models
 
 
@@ -99,15 +100,28 @@ class RestBackend:
     def log(self, job: models.Job, wish: LogWish) -> Iterator[str]:
         """From the pod or the archive."""
         query: dict[str, Any] = {
-            "follow": wish.follow or None,
             "attempt": wish.attempt,
             "worker": wish.worker or None,
             "tailLines": wish.tail,
             "sinceSeconds": wish.since_seconds,
             "timestamps": wish.timestamps or None,
         }
-        with self._client.stream(f"/v1/jobs/{job.id}/logs", **query) as response:
-            yield from response.iter_lines()
+        path = f"/v1/jobs/{job.id}/logs"
+        if not wish.follow:
+            with self._client.stream(path, **query) as response:
+                yield from response.iter_lines()
+            return
+        told = Told(timestamps=wish.timestamps)
+
+        def read() -> Iterator[str]:
+            asked = {**query, "follow": True, "timestamps": True}
+            if told.since is not None:
+                asked |= {"since": told.since, "sinceSeconds": None, "tailLines": None}
+            with self._client.stream(path, **asked) as response:
+                told.begin()
+                yield from response.iter_lines()
+
+        yield from followed(told, read, _passes)
 
     def files(self, job: models.Job, wanted: FileFilter) -> Iterable[models.JobFile]:
         """One row for each object."""
@@ -241,6 +255,13 @@ _CODES = {
     428: Exit.CONFLICT,
     429: Exit.UNAVAILABLE,
 }
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a server that answered before may answer again: it is replaced, or the way to it broke."""
+    if isinstance(error, ProblemError):
+        return error.problem.retryable
+    return isinstance(error, UnreachableError | httpx.TransportError)
 
 
 def error_of(error: Exception, url: str) -> CliError | None:

@@ -22,6 +22,7 @@ from octo_cli.commands.shared import (
     pass_settings,
 )
 from octo_cli.connect import opened
+from octo_cli.follow import deadline
 from octo_cli.settings import Settings, common_options
 from octo_cli.show import columns, explanation, output
 from octo_cli.show.text import printable
@@ -117,7 +118,7 @@ def _watch_table(read: Callable[[], list[models.Job]], *, wide: bool) -> None:
 @pass_settings
 def get(settings: Settings, job: str, wait: bool, timeout: int | None) -> int:
     """Show one run."""
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout if wait else None):
         return awaited(backend, backend.job(job), settings, wait=wait, follow=False, timeout=timeout)
 
 

@@ -10,7 +10,7 @@ from octo_cli.backend import Order
 from octo_cli.commands.shared import pass_settings, told
 from octo_cli.connect import opened
 from octo_cli.exits import Exit, exit_of_state
-from octo_cli.follow import Patience, to_its_end
+from octo_cli.follow import Patience, deadline, to_its_end
 from octo_cli.settings import Settings, common_options
 from octo_cli.show import columns, output, progress
 from octo_cli.times import DURATION
@@ -49,7 +49,7 @@ def get(settings: Settings, name: str) -> None:
 def verify(settings: Settings, name: str, timeout: int | None) -> int:
     """Try every step of a run, from secrets to bucket, and move nothing."""
     patience = Patience(timeout)
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout):
         found = backend.verify(name)
         said = 0
         while True:
@@ -80,7 +80,7 @@ def plan(settings: Settings, name: str, paths: tuple[str, ...], timeout: int | N
     """Tell what a run would fetch now: a run that lists and selects, and moves nothing."""
     selection = {"dryRun": True, **({"paths": list(paths)} if paths else {})}
     patience = Patience(timeout)
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout):
         job = backend.run(Order(name, {"selection": selection}))
         with progress.shown() as show:
             for seen in to_its_end(backend, job, patience):

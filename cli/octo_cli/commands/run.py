@@ -10,6 +10,7 @@ import click
 from octo_cli.backend import Order
 from octo_cli.commands.shared import awaited, job_argument, key_option, pairs, pass_settings, waiting_options
 from octo_cli.connect import opened
+from octo_cli.follow import deadline
 from octo_cli.settings import Settings, common_options
 from octo_cli.show import columns, output
 from octo_cli.times import MOMENT
@@ -59,7 +60,7 @@ def run(
         **({"startAfter": output.document(start_after)} if start_after else {}),
     }
     order = Order(provider, options, pairs(labels, "--label"), idempotency_key)
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout if wait or follow else None):
         return awaited(backend, backend.run(order), settings, wait=wait, follow=follow, timeout=timeout)
 
 
@@ -99,6 +100,6 @@ def rerun(
     idempotency_key: str | None,
 ) -> int:
     """Run once more what a run that has ended did."""
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout if wait or follow else None):
         again = backend.rerun(backend.job(job), failed_files=failed, idempotency_key=idempotency_key)
         return awaited(backend, again, settings, wait=wait, follow=follow, timeout=timeout)

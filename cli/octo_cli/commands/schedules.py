@@ -8,6 +8,7 @@ import click
 
 from octo_cli.commands.shared import awaited, key_option, pass_settings, waiting_options
 from octo_cli.connect import opened
+from octo_cli.follow import deadline
 from octo_cli.settings import Settings, common_options
 from octo_cli.show import columns, output
 from octo_cli.times import MOMENT
@@ -56,7 +57,7 @@ def trigger(
     settings: Settings, provider: str, wait: bool, follow: bool, timeout: int | None, idempotency_key: str | None
 ) -> int:
     """Run a provider now as its schedule would."""
-    with opened(settings) as backend:
+    with opened(settings) as backend, deadline(timeout if wait or follow else None):
         job = backend.trigger(provider, idempotency_key=idempotency_key)
         return awaited(backend, job, settings, wait=wait, follow=follow, timeout=timeout)
 

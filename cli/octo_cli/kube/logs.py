@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
 from octo_cli.backend import LogWish
 from octo_cli.kube.resources import Pod
+from octo_cli.tail import Told, followed
 from octo_client import models
 from octo_core.domain import names
 from octo_core.domain.shard import INDEX_ANNOTATION
@@ -30,17 +34,23 @@ def lines(
 
     ``again`` reads the run anew. Of a pod that is gone there are the last lines, if the attempt failed.
     """
+    told = Told(timestamps=wish.timestamps)
     while True:
         attempt = wish.attempt or job.attempt or 1
         pod = _pod(client, job, attempt, wish.worker)
         if pod is not None:
             try:
-                yield from _read(client, job.namespace, pod, wish)
+                if not wish.follow:
+                    yield from _read(client, job.namespace, pod, wish)
+                    return
+                yield from followed(told, partial(_again, client, job.namespace, pod, wish, told), _passes, sleep=sleep)
             except ApiError as error:
                 if error.status.code not in (400, 404):
                     raise
             else:
-                return
+                # A kubelet that is restarted ends the answer as if the log had ended.
+                if _has_ended(client, job.namespace, pod):
+                    return
         elif over(job, attempt):
             yield from _kept(job, attempt)
             return
@@ -72,7 +82,7 @@ def _worker(pod: dict[str, Any]) -> int:
 
 
 def _read(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish) -> Iterator[str]:
-    yield from client.log(
+    lines: Iterator[str] = client.log(
         pod["metadata"]["name"],
         namespace=namespace,
         container=pod["spec"]["containers"][0]["name"],
@@ -82,6 +92,33 @@ def _read(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish) ->
         timestamps=wish.timestamps,
         newlines=False,
     )
+    return lines
+
+
+def _again(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish, told: Told) -> Iterator[str]:
+    """The log with times; once some of it was told, all of it, since the API takes no time to begin from but an age."""
+    stamped = replace(wish, timestamps=True)
+    if told.since is not None:
+        stamped = replace(stamped, tail=None, since_seconds=None)
+    lines = _read(client, namespace, pod, stamped)
+    told.begin()
+    yield from lines
+
+
+def _passes(error: Exception) -> bool:
+    if isinstance(error, ApiError):
+        return (error.status.code or 500) >= 500 or error.status.code == 429
+    return isinstance(error, httpx2.TransportError)
+
+
+def _has_ended(client: Client, namespace: str, pod: dict[str, Any]) -> bool:
+    try:
+        now = client.get(Pod, pod["metadata"]["name"], namespace=namespace)
+    except ApiError as error:
+        if error.status.code != 404:
+            raise
+        return True
+    return now["metadata"]["uid"] != pod["metadata"]["uid"] or now["status"]["phase"] in ("Succeeded", "Failed")
 
 
 def _kept(job: models.Job, attempt: int) -> Iterator[str]:

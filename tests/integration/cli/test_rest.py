@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +21,7 @@ from tests.integration.api.test_job_logs import put_pod
 from tests.support.api_process import ApiProcess
 from tests.support.cli import Cli, Done
 from tests.support.fake_kube import FakeKube, Raw
+from tests.support.tcp_faults import Fault, How, proxied
 from tests.support.waiting import until
 
 __all__ = ["keys", "kube", "start_process"]  # fixtures
@@ -154,6 +158,67 @@ async def test_a_log_is_followed_over_attempts(cli: Cli, kube: FakeKube, databas
     first = await cli.call("logs", name, "--attempt", "1", "--tail", "1", "--timestamps")
     assert first.out == "2026-01-02T03:04:06.5Z two\\x1b[2J\n"
     assert (await cli.call("logs", name, "-f")).out == "three\n"
+
+
+@pytest.mark.parametrize("how", [How.RESET, How.CLOSE])
+async def test_a_log_goes_on_over_cuts(
+    server: ApiProcess, key_file: Path, kube: FakeKube, database: Database, cli: Cli, how: How, tmp_path: Path
+) -> None:
+    name = (await cli.call("run", "acme", "-o", "name")).out.strip()
+    uid = kube.objects[f"{JOBS}/{name}"]["metadata"]["uid"]
+    lines = [f"2026-01-02T03:04:05.{number:06}Z line {number}" for number in range(40)]
+    await turn(kube, database, name, "Running", attempt=1)
+
+    def written(count: int, phase: str = "Running") -> None:
+        put_pod(kube, uid, "".join(f"{line}\n" for line in lines[:count]), phase=phase)
+
+    written(10)
+    with proxied(server.port) as proxy:
+        shown = tmp_path / "shown"
+        with shown.open("wb") as out:
+            command = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", "from octo_cli.main import octo; octo()"),
+                *("--server", f"http://127.0.0.1:{proxy.port}", "--api-key-file", str(key_file), "logs", name, "-f"),
+                stdout=out,
+                env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "XDG_CONFIG_HOME": str(tmp_path)},
+            )
+
+            async def has(count: int) -> bool:
+                assert command.returncode is None
+                return len(shown.read_text().splitlines()) >= count
+
+            await until(lambda: has(10), what="the first lines")
+            proxy.cut(how)
+            written(20)
+            await until(lambda: has(20), what="lines after a cut")
+            # Within the next answer to begin, some lines of which were shown.
+            proxy.break_next(Fault(after=900, how=how))
+            proxy.cut(how)
+            written(40)
+            await until(lambda: has(40), what="lines after two")
+            written(40, phase="Succeeded")
+            await turn(kube, database, name, "Succeeded", **ENDED)
+            assert await command.wait() == 0
+    assert shown.read_text().splitlines() == [f"line {number}" for number in range(40)]
+
+
+async def test_a_timeout_holds_also_when_the_server_is_silent(
+    server: ApiProcess, key_file: Path, cli: Cli, tmp_path: Path
+) -> None:
+    name = (await cli.call("run", "acme", "-o", "name")).out.strip()
+    with proxied(server.port) as proxy:
+        proxy.stall()
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from octo_cli.main import octo; octo()"),
+            *("--server", f"http://127.0.0.1:{proxy.port}", "--api-key-file", str(key_file)),
+            *("get", name, "--wait", "--timeout", "1s"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(tmp_path)},
+        )
+        out, err = await command.communicate()
+    assert (command.returncode, out) == (7, b""), err
+    assert b"no answer within 1 s" in err
 
 
 async def test_providers_and_schedules(cli: Cli, kube: FakeKube, database: Database) -> None:
