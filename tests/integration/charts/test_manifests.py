@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support import foreign_schemas
 from tests.support.control_plane import ControlPlane
 from tests.support.kubectl import ROOT
 from tests.unit.charts.rendering import EMBEDDED, helm
@@ -44,8 +45,8 @@ def test_the_api_server_takes_every_object(bare_control_plane: ControlPlane, val
     assert said.count("(server dry run)") == count
 
 
-# Kinds of others, whose schemas no API server has before they are installed.
-FOREIGN = "ServiceMonitor,PodMonitor,PrometheusRule,Gateway,HTTPRoute"
+EXAMPLES = ROOT / "deploy" / "examples"
+# With kinds of others, whose schemas no API server has before they are installed.
 MORE = (
     "metrics.serviceMonitor.enabled=true",
     "metrics.podMonitor.enabled=true",
@@ -80,7 +81,7 @@ def strict(node: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def schemas(bare_control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of schemas as kubeconform reads them, from the API server itself."""
+    """A folder of schemas as kubeconform reads them, from the API server itself, and those of others' kinds."""
     folder = tmp_path_factory.mktemp("schemas")
     document = json.loads(bare_control_plane.kubectl("default")("get", "--raw", "/openapi/v2"))
     made: dict[str, Any] = {}
@@ -91,6 +92,7 @@ def schemas(bare_control_plane: ControlPlane, tmp_path_factory: pytest.TempPathF
             file = folder / f"{kind['kind'].lower()}{group}-{kind['version']}.json"
             file.write_text(json.dumps({"$ref": f"_definitions.json#/definitions/{name}"}))
     (folder / "_definitions.json").write_text(json.dumps({"definitions": made}))
+    foreign_schemas.write(folder)
     return folder
 
 
@@ -99,7 +101,7 @@ def kubeconform(schemas: Path, manifests: str) -> subprocess.CompletedProcess[st
     assert program.exists(), "no kubeconform in .octo/bin; run `make tools`, or `deploy/tools.sh kubeconform`"
     location = f"{schemas}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     return subprocess.run(
-        [program, "-strict", "-summary", "-skip", FOREIGN, "-schema-location", location, "-"],
+        [program, "-strict", "-summary", "-schema-location", location, "-"],
         input=manifests,
         capture_output=True,
         text=True,
@@ -113,7 +115,58 @@ def test_kubeconform_knows_every_field(schemas: Path) -> None:
     rendered = helm("template", "octo", str(ROOT / "charts" / "octo"), "--namespace", "octo", "--include-crds", *sets)
     done = kubeconform(schemas, rendered)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Skipped: {len(FOREIGN.split(','))}" in done.stdout
+    assert "Skipped: 0" in done.stdout
+    kinds = {(found["apiVersion"], found["kind"]) for found in yaml.safe_load_all(rendered) if found}
+    assert len(kinds & set(foreign_schemas.SCHEMAS)) == 5
+
+
+@pytest.mark.parametrize("name", ["external-secrets.yaml", "cloudnative-pg.yaml"])
+def test_kubeconform_knows_every_field_of_the_examples(schemas: Path, name: str) -> None:
+    done = kubeconform(schemas, (EXAMPLES / name).read_text())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Skipped: 0" in done.stdout
+
+
+WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "a field that there is not": ("monitoring.coreos.com/v1", "ServiceMonitor", {"selector": {}, "endpoint": []}),
+    "nothing to scrape": ("monitoring.coreos.com/v1", "ServiceMonitor", {"selector": {}}),
+    "no duration": (
+        "monitoring.coreos.com/v1",
+        "PodMonitor",
+        {"selector": {}, "podMetricsEndpoints": [{"interval": "x"}]},
+    ),
+    "a rule without an expression": (
+        "monitoring.coreos.com/v1",
+        "PrometheusRule",
+        {"groups": [{"name": "a", "rules": [{"alert": "A"}]}]},
+    ),
+    "a gateway without listeners": (
+        "gateway.networking.k8s.io/v1",
+        "Gateway",
+        {"gatewayClassName": "x", "listeners": []},
+    ),
+    "a path that is none": (
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        {"rules": [{"matches": [{"path": {"type": "Prefix", "value": "/"}}]}]},
+    ),
+    "another store": ("external-secrets.io/v1", "ExternalSecret", {"secretStoreRef": {"kind": "Vault", "name": "x"}}),
+    "a number among words": (
+        "postgresql.cnpg.io/v1",
+        "Cluster",
+        {"instances": 1, "postgresql": {"parameters": {"max_connections": 200}}},
+    ),
+    "five words": ("postgresql.cnpg.io/v1", "ScheduledBackup", {"schedule": "0 2 * * *", "cluster": {"name": "x"}}),
+}
+
+
+@pytest.mark.parametrize("what", list(WRONG))
+def test_kubeconform_refuses_what_is_wrong_in_a_kind_of_others(schemas: Path, what: str) -> None:
+    api_version, kind, spec = WRONG[what]
+    manifest = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+    done = kubeconform(schemas, json.dumps(manifest))
+    assert done.returncode == 1, done.stdout
+    assert "Invalid: 1" in done.stdout
 
 
 def test_kubeconform_refuses_a_field_that_there_is_not(schemas: Path) -> None:
