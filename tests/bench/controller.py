@@ -30,7 +30,10 @@ from tests.bench.controller_load import (
     JOBS,
     OCTOJOBS,
     OCTOPROVIDERS,
+    OURS,
     PROVIDERS,
+    WRITES,
+    Counts,
     Rows,
     Seen,
     api,
@@ -41,6 +44,7 @@ from tests.bench.controller_load import (
     plain_job,
     reached,
     submit,
+    told,
 )
 from tests.bench.controller_process import controller
 from tests.bench.machine import Machine
@@ -50,6 +54,8 @@ REPO = Path(__file__).parents[2]
 STATE = REPO / ".octo" / "bench"
 PARTS = ("runs", "start")
 START_OCTOJOBS, START_LIVE = 10_000, 100
+WORKER = "octo-worker"
+"""The service account of pods of runs."""
 
 
 async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
@@ -59,30 +65,34 @@ async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
     path = JOBS.format(namespace)
     async with api(on.plane) as to, asyncio.TaskGroup() as group:
         seen = Seen(complete)
-        watch = group.create_task(seen.follow(to.events(path)))
+        watch = group.create_task(seen.follow(to.objects(path)))
+        requests = await to.requests()
         machine, begin = Machine(), time.monotonic()
         await submit(to, path, (plain_job(f"run-{n}") for n in range(runs)))
         await reached(seen, runs)
         wall, others, shares = max(seen.at.values()) - begin, machine.others(), machine.shares()
+        requests = await to.requests() - requests
         watch.cancel()
-    return Round("jobs", number, runs, wall, others, shares_s=shares)
+    return Round("jobs", number, runs, wall, others, shares_s=shares, requests=told(requests))
 
 
 async def octo_round(on: Cluster, number: int, runs: int) -> Round:
     """OctoJobs, through a controller of their own that has started before."""
     namespace = f"octo-{number}"
     on.plane.kubectl("default")("create", "namespace", namespace)
+    # Without it no pod is made.
+    on.plane.kubectl(namespace)("create", "serviceaccount", WORKER)
     with controller(on, namespace) as process:
         async with api(on.plane) as to, asyncio.TaskGroup() as group:
             await submit(to, OCTOPROVIDERS.format(namespace), (octoprovider(n) for n in range(PROVIDERS)))
             await asyncio.to_thread(eventually, process.idle, what="the controller is idle")
             jobs, octojobs, rows = Seen(complete), Seen(finished), Rows(on.database_url, namespace)
             watches = [
-                group.create_task(jobs.follow(to.events(JOBS.format(namespace)))),
-                group.create_task(octojobs.follow(to.events(OCTOJOBS.format(namespace)))),
+                group.create_task(jobs.follow(to.objects(JOBS.format(namespace)))),
+                group.create_task(octojobs.follow(to.objects(OCTOJOBS.format(namespace)))),
                 group.create_task(rows.follow()),
             ]
-            writes = await to.writes()
+            requests = await to.requests()
             cpu, machine, begin = process.cpu_seconds(), Machine(), time.monotonic()
             await submit(to, OCTOJOBS.format(namespace), (octojob(n) for n in range(runs)))
             await reached(octojobs, runs)
@@ -91,7 +101,7 @@ async def octo_round(on: Cluster, number: int, runs: int) -> Round:
             shares = machine.shares()
             await asyncio.to_thread(eventually, process.idle, what="all is archived")
             cpu = process.cpu_seconds() - cpu
-            written = await to.writes() - writes
+            requests = await to.requests() - requests
             for watch in watches:
                 watch.cancel()
             left = [raw for raw in await to.items(OCTOJOBS.format(namespace)) if not finished(raw)]
@@ -105,7 +115,8 @@ async def octo_round(on: Cluster, number: int, runs: int) -> Round:
         cpu_s=cpu,
         shares_s=shares,
         rss_mib=rss,
-        writes=_of_the_controller(written, runs),
+        requests=told(requests),
+        writes=_of_the_controller(requests, runs),
         status_lags_s=tuple(
             octojobs.at[name] - at for job, at in jobs.at.items() if (name := job.rpartition("-")[0]) in octojobs.at
         ),
@@ -115,13 +126,17 @@ async def octo_round(on: Cluster, number: int, runs: int) -> Round:
     )
 
 
-def _of_the_controller(written: Counter[tuple[str, str, str]], runs: int) -> dict[str, int]:
-    """Less what others wrote: the bench each OctoJob, the Job controller each Job's status and what it holds on to."""
-    counts = {
-        f"{verb} {resource}{'/' if sub else ''}{sub}": count
-        for (resource, sub, verb), count in sorted(written.items())
-        if (resource, sub) != ("jobs", "status")
-    }
+def _of_the_controller(requests: Counts, runs: int) -> dict[str, int]:
+    """Its writes, less what others wrote: the bench each OctoJob, the Job controller each Job's status."""
+    counts = told(
+        Counter(
+            {
+                (resource, sub, verb): count
+                for (resource, sub, verb), count in requests.items()
+                if resource in OURS and verb in WRITES and (resource, sub) != ("jobs", "status")
+            }
+        )
+    )
     counts["POST octojobs"] = counts.get("POST octojobs", 0) - runs
     return {name: count for name, count in counts.items() if count > 0}
 
@@ -129,6 +144,7 @@ def _of_the_controller(written: Counter[tuple[str, str, str]], runs: int) -> dic
 def fill(on: Cluster, namespace: str) -> None:
     """OctoJobs as a controller leaves them behind: most over and archived, some that wait."""
     on.plane.kubectl("default")("create", "namespace", namespace)
+    on.plane.kubectl(namespace)("create", "serviceaccount", WORKER)
     with controller(on, namespace):
         asyncio.run(_sample(on, namespace))
         sample = eventually(lambda: _archived(on, namespace), what="one is archived")

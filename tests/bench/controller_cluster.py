@@ -44,7 +44,7 @@ def cluster() -> Iterator[Cluster]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="octo-bench-")))
         server = stack.enter_context(postgres_server())
         asyncio.run(_tables(server))
-        plane = stack.enter_context(control_plane(folder))
+        plane = stack.enter_context(control_plane(folder, "--profiling=true"))
         plane.install_crds()
         port = ReservedPort()
         stack.callback(port.release)
@@ -76,12 +76,14 @@ def cluster() -> Iterator[Cluster]:
 
 def _make_nodes(plane: ControlPlane) -> None:
     kubectl = plane.kubectl("default")
+    names = [f"node-{number}" for number in range(NODES)]
     nodes = [
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}", "labels": {"type": "kwok"}}}
-        for number in range(NODES)
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"type": "kwok"}}} for name in names
     ]
     kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
     kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s", timeout=190)
+    # The API server taints each new node, and the part that takes the taint off does not run here.
+    kubectl("patch", "nodes", *names, "-p", '{"spec":{"taints":null}}')
 
 
 async def _tables(server: PostgresServer) -> None:

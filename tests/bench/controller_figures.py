@@ -25,6 +25,8 @@ class Round:
     shares_s: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each program that took part, the greatest first."""
     rss_mib: float = 0.0
+    requests: dict[str, int] = field(default_factory=dict)
+    """Well answered by the API server, whoever sent them, by verb and resource."""
     writes: dict[str, int] = field(default_factory=dict)
     """Of the controller to the API server, by resource and verb."""
     status_lags_s: tuple[float, ...] = ()
@@ -181,6 +183,11 @@ def as_json(each: Round) -> dict[str, Any]:
         "runs_per_s": round(each.rate, 2),
         "others_cores": round(each.others_cores, 2),
         "cpu_ms_per_run": {name: round(1000 * spent / each.runs, 1) for name, spent in each.shares_s.items()},
+        "requests_per_run": {
+            name: round(count / each.runs, 2)
+            for name, count in sorted(each.requests.items(), key=lambda item: -item[1])
+            if count >= each.runs / 100
+        },
         **(
             {}
             if each.kind == "jobs"

@@ -25,11 +25,15 @@ WAIT_SECONDS = 1800.0
 JOBS, OCTOJOBS = "/apis/batch/v1/namespaces/{}/jobs", "/apis/octo.dev/v1alpha1/namespaces/{}/octojobs"
 OCTOPROVIDERS = "/apis/octo.dev/v1alpha1/namespaces/{}/octoproviders"
 CONTAINER = {"image": "example.com/main:1", "command": ["/bin/true"]}
-WRITES = re.compile(
-    r'^apiserver_request_total\{(?=[^}]*resource="(octojobs|octoproviders|jobs)")(?=[^}]*subresource="([^"]*)")'
-    r'(?=[^}]*verb="(POST|PUT|PATCH|APPLY|DELETE)")(?=[^}]*code="2\d\d")[^}]*\} (\S+)$',
+Counts = Counter[tuple[str, str, str]]
+"""Requests by resource, subresource and verb."""
+REQUESTS = re.compile(
+    r'^apiserver_request_total\{(?=[^}]*[,{]resource="([^"]+)")(?=[^}]*subresource="([^"]*)")'
+    r'(?=[^}]*verb="([A-Z]+)")(?=[^}]*code="2\d\d")[^}]*\} (\S+)$',
     re.MULTILINE,
 )
+OURS = ("octojobs", "octoproviders", "jobs")
+WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
 
 
 class Api:
@@ -62,20 +66,33 @@ class Api:
             answer.raise_for_status()
             return list((await answer.json())["items"])
 
-    async def writes(self) -> Counter[tuple[str, str, str]]:
-        """Successful writes that the API server has counted, by resource, subresource and verb."""
+    async def requests(self) -> Counts:
+        """Requests that the API server has answered well, whoever sent them."""
         async with self._session.get(self._url + "/metrics") as answer:
-            text = await answer.text()
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for resource, subresource, verb, value in WRITES.findall(text):
-            counts[resource, subresource, verb] += int(float(value))
-        return counts
+            return requests_of(await answer.text())
 
-    async def events(self, path: str) -> AsyncIterator[Raw]:
-        """What a watch from now on tells, without end."""
-        async with self._session.get(self._url + path, params={"limit": "1"}) as answer:
-            version = (await answer.json())["metadata"]["resourceVersion"]
-        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
+    async def objects(self, path: str) -> AsyncIterator[Raw]:
+        """What there is, and then each version that a watch tells of, without end. The API server ends a watch
+        after a while, and one that does not keep up; each is followed by another one."""
+        version = ""
+        while True:
+            if not version:
+                async with self._session.get(self._url + path) as answer:
+                    answer.raise_for_status()
+                    listed = await answer.json()
+                for item in listed["items"]:
+                    yield item
+                version = listed["metadata"]["resourceVersion"]
+            async for event in self._watch(path, version):
+                if event["type"] == "ERROR":
+                    version = ""  # Too old to go on from.
+                    break
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    yield event["object"]
+
+    async def _watch(self, path: str, version: str) -> AsyncIterator[Raw]:
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600", "allowWatchBookmarks": "true"}
         endless = aiohttp.ClientTimeout(total=None)
         async with self._session.get(self._url + path, params=query, timeout=endless) as answer:
             answer.raise_for_status()
@@ -105,9 +122,8 @@ class Seen:
         self.owners: dict[str, set[str]] = {}
 
     async def follow(self, source: AsyncIterator[Raw]) -> None:
-        """Take in events until cancelled."""
-        async for event in source:
-            raw = event["object"]
+        """Take in objects until cancelled."""
+        async for raw in source:
             meta = raw["metadata"]
             owner = meta.get("labels", {}).get(LABEL_JOB_UID)
             if owner is not None:
@@ -150,6 +166,23 @@ async def reached(seen: Seen | Rows, wanted: int) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def requests_of(metrics: str) -> Counts:
+    """The requests in what the API server counts."""
+    counts: Counts = Counter()
+    for resource, subresource, verb, value in REQUESTS.findall(metrics):
+        counts[resource, subresource, verb] += int(float(value))
+    return counts
+
+
+def told(counts: Counts) -> dict[str, int]:
+    """Requests by words: ``PATCH octojobs/status``."""
+    return {
+        f"{verb} {resource}{'/' if sub else ''}{sub}": count
+        for (resource, sub, verb), count in sorted(counts.items())
+        if count > 0
+    }
 
 
 def complete(job: Raw) -> bool:

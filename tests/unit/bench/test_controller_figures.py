@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.bench.controller_figures import TARGETS, Round, Start, as_json, key_figures, percentile, table
-from tests.bench.controller_load import WRITES
+from tests.bench.controller_load import requests_of, told
 
 JOBS = Round("jobs", 1, 100, wall_s=10.0, others_cores=0.1)
 OCTO = Round(
@@ -19,6 +19,7 @@ OCTO = Round(
     cpu_s=0.9,
     shares_s={"etcd": 1.25, "kwok": 0.4},
     rss_mib=90.0,
+    requests={"LIST pods": 110, "GET leases": 0},
     writes={"PATCH octojobs/status": 300, "POST jobs": 100},
     status_lags_s=tuple(number / 100 for number in range(1, 101)),
     mirror_lags_s=(0.5,) * 100,
@@ -58,13 +59,14 @@ def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
 
 
 def test_a_round_is_json() -> None:
-    told = json.loads(json.dumps(as_json(OCTO)))
-    assert told["cpu_ms_per_run"] == {"etcd": 12.5, "kwok": 4.0}
-    assert told["status_lag_s"]["p99"] == 0.99
+    found = json.loads(json.dumps(as_json(OCTO)))
+    assert found["cpu_ms_per_run"] == {"etcd": 12.5, "kwok": 4.0}
+    assert found["status_lag_s"]["p99"] == 0.99
+    assert found["requests_per_run"] == {"LIST pods": 1.1}
     assert "cpu_s" not in as_json(JOBS)
 
 
-def test_writes_are_read_from_what_the_api_server_counts() -> None:
+def test_requests_are_read_from_what_the_api_server_counts() -> None:
     text = (
         'apiserver_request_total{code="200",component="apiserver",dry_run="",group="octo.dev",resource="octojobs",'
         'scope="resource",subresource="status",verb="PATCH",version="v1alpha1"} 300\n'
@@ -73,4 +75,4 @@ def test_writes_are_read_from_what_the_api_server_counts() -> None:
         'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",'
         'scope="resource",subresource="",verb="PATCH",version="v1"} 9\n'
     )
-    assert WRITES.findall(text) == [("octojobs", "status", "PATCH", "300")]
+    assert told(requests_of(text)) == {"PATCH octojobs/status": 300, "PATCH pods": 9}
