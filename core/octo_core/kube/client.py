@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
+from urllib.request import getproxies
 
 import aiohttp
 import orjson
@@ -59,6 +60,8 @@ class KubeClient:
         user's default kubeconfig. Raises ClusterUnavailableError when none of them can be read."""
         configuration = Configuration()
         configuration.connection_pool_maxsize = 100
+        # Looking for a proxy and a .netrc costs more than all the rest of a request, so only where there is a proxy.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         try:
             if kubeconfig is None:
                 try:
