@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from octo_controller.engine.queue import RetryLaterError, WorkQueue
+from octo_controller.engine.slots import pace
 from octo_controller.mirror.projector import Projector
 from octo_controller.reconcile.world import World
 from octo_core.crd.resources import OctoJob, parse_job
@@ -31,8 +32,8 @@ from octo_core.kube.resources import JOBS, OCTOJOBS
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
 
-PAUSE_SECONDS, PAUSE_WHEN_BUSY_SECONDS = 0.05, 0.5
-"""After each: none of it is urgent."""
+PAUSE_SECONDS = 0.05
+"""After each: none of it is urgent. While there is better to do, it is longer, by how many wait."""
 OWN_WRITES = 10_000
 MOST_PENDING = 2_000
 
@@ -156,7 +157,7 @@ class Archivist:
             after = await self._put_aside(which)
         except OctoError as error:
             raise RetryLaterError(f"{error.code}: {error.detail}") from error
-        await asyncio.sleep(PAUSE_WHEN_BUSY_SECONDS if self._busy() else PAUSE_SECONDS)
+        await asyncio.sleep(1.0 / pace(self.queue.depth) if self._busy() else PAUSE_SECONDS)
         return after
 
     async def _put_aside(self, name: str) -> float | None:

@@ -7,17 +7,35 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 KEPT = 10_000
+SLOWEST, FASTEST = 2.0, 20.0
+SOON_SECONDS = 120.0
+
+
+def pace(waiting: int) -> float:
+    """How many a second of what may wait are done while so many do: few while they are few, so that nothing urgent
+    meets them; with thousands, so many that each waits for minutes and not for hours."""
+    return min(max(waiting / SOON_SECONDS, SLOWEST), FASTEST)
 
 
 class Slots(Generic[K]):
     """Gives each key a time of its own, and keeps it for the key until it is used.
 
-    ``clock`` is monotonic, in seconds. ``burst`` slots are free at once after a pause that is long enough.
+    ``per_second`` may depend on how many wait. ``clock`` is monotonic, in seconds. ``burst`` slots are free at once
+    after a pause that is long enough. A slot further away than ``horizon`` seconds is not given: the key is to ask
+    again then, if it still wants one.
     """
 
-    def __init__(self, *, per_second: float, burst: int, clock: Callable[[], float]) -> None:
-        self._gap = 1.0 / per_second
+    def __init__(
+        self,
+        *,
+        per_second: float | Callable[[int], float],
+        burst: int,
+        clock: Callable[[], float],
+        horizon: float = float("inf"),
+    ) -> None:
+        self._per_second = per_second
         self._burst = burst
+        self._horizon = horizon
         self._clock = clock
         self._next = -float("inf")
         self._given: dict[K, float] = {}
@@ -28,8 +46,11 @@ class Slots(Generic[K]):
         now = self._clock()
         at = self._given.get(key)
         if at is None:
-            self._next = max(self._next, now - self._burst * self._gap) + self._gap
-            at = self._next
+            gap = 1.0 / (self._per_second(len(self._given)) if callable(self._per_second) else self._per_second)
+            at = max(self._next, now - self._burst * gap) + gap
+            if at - now > self._horizon:
+                return self._horizon
+            self._next = at
         if at <= now:
             self._given.pop(key, None)
             return 0.0

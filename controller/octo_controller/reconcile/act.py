@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from octo_controller.engine.pace import Pace
-from octo_controller.engine.slots import Slots
+from octo_controller.engine.slots import Slots, pace
 from octo_controller.reconcile.announcements import Announcement, announcements
 from octo_controller.reconcile.draft import clip
 from octo_controller.reconcile.logs import with_log_tails
@@ -38,6 +38,7 @@ from octo_controller.reconcile.patches import only_tells, status_patch
 from octo_controller.reconcile.pending import awaited
 from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view, pod_view
+from octo_controller.reconcile.warnings import Warnings
 from octo_controller.reconcile.world import Facts, Kind, World
 from octo_core.crd.resources import OctoJob
 from octo_core.domain.errors import (
@@ -55,7 +56,7 @@ from octo_core.domain.names import ARCHIVE_FINALIZER, child_name
 from octo_core.domain.provider import OctoProviderStatus
 from octo_core.domain.status import JobRef, OctoJobStatus, State
 from octo_core.kube.client import KubeClient
-from octo_core.kube.resources import EVENTS, JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
+from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -64,10 +65,15 @@ POD_LIMIT = 500
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
 NAME_TAKEN_AGAIN_SECONDS = 5.0
-COURTESIES_PER_SECOND, COURTESIES_AT_ONCE = 2.0, 20
+COURTESIES_AT_ONCE = 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
+LOOKS_PER_SECOND, LOOKS_AT_ONCE, LOOK_HORIZON = 5.0, 20, 30.0
+"""Looks that may wait (``Look.may_wait``)."""
 TELLING_SECONDS = 1.0
 """Between two writes of one run's status that decide nothing: a pod that comes and goes would make any number."""
+PROVIDER_EVERY_SECONDS = 10.0
+OF_RUNS = frozenset({"lastSuccessTime", "lastJob"})
+"""What each run that ends well changes of a provider's status."""
 
 
 class ChildRefusedError(Exception):
@@ -107,9 +113,18 @@ class Actor:
         self._announce = announce
         self._ended = ended
         self._forbidden_since: float | None = None
-        self._slots: Slots[str] = Slots(per_second=COURTESIES_PER_SECOND, burst=COURTESIES_AT_ONCE, clock=clock)
+        self._slots: Slots[str] = Slots(per_second=pace, burst=COURTESIES_AT_ONCE, clock=clock)
+        self._looks: Slots[str] = Slots(
+            per_second=LOOKS_PER_SECOND, burst=LOOKS_AT_ONCE, horizon=LOOK_HORIZON, clock=clock
+        )
+        self._warnings = Warnings(client, namespace=namespace, clock=clock)
         self._pace: Pace[str] = Pace(gap=TELLING_SECONDS, clock=clock)
+        self._provider_pace: Pace[str] = Pace(gap=PROVIDER_EVERY_SECONDS, clock=clock)
         self.counters = Counters()
+
+    def look_wait(self, uid: str) -> float:
+        """Seconds until it is a run's turn to be looked at; 0 uses the turn up."""
+        return self._looks.wait(uid)
 
     async def look(self, look: Look, facts: Facts) -> Facts:
         """The facts with what was asked for."""
@@ -189,14 +204,20 @@ class Actor:
 
     async def write_provider(
         self, name: str, version: str, before: OctoProviderStatus, after: OctoProviderStatus
-    ) -> None:
-        """Write an OctoProvider's status if it differs."""
+    ) -> float | None:
+        """Write an OctoProvider's status if it differs; the seconds after which to come back, if runs alone changed
+        it and it was written a moment ago."""
         patch = status_patch(before, after)
-        if patch:
-            body = {"metadata": {"resourceVersion": version}, "status": patch}
-            self.counters.writes += 1
-            raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
-            self._world.saw(Kind.PROVIDER, raw, own=True)
+        if not patch:
+            return None
+        wait = self._provider_pace.wait(name) if patch.keys() <= OF_RUNS else 0.0
+        if wait:
+            return wait
+        body = {"metadata": {"resourceVersion": version}, "status": patch}
+        self.counters.writes += 1
+        raw = await self._client.patch(OCTOPROVIDERS, self._namespace, name, body, subresource="status")
+        self._world.saw(Kind.PROVIDER, raw, own=True)
+        return None
 
     async def confirm_gone(self, name: str, error: NotFoundError) -> bool:
         """After a write that found nothing: look, and take in that an OctoJob is there or is not. Whether it is gone.
@@ -314,17 +335,11 @@ class Actor:
         late = awaited(child, pods)
         first = next((pod for pod in late if pod is not None), None)
         if first is not None:
-            told = replace(first, warnings=await self._warnings("Pod", first.name))
+            told = replace(first, warnings=await self._warnings.about("Pod", first.name))
             pods = replace(pods, items=tuple(told if pod is first else pod for pod in pods.items))
         if None in late:
-            pods = replace(pods, warnings=await self._warnings("Job", child.name))
+            pods = replace(pods, warnings=await self._warnings.about("Job", child.name))
         return pods
-
-    async def _warnings(self, kind: str, name: str) -> tuple[str, ...]:
-        selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
-        page = await self._client.list_page(EVENTS, self._namespace, field_selector=selector, limit=50)
-        events = sorted(page["items"], key=lambda raw: raw.get("lastTimestamp") or raw.get("eventTime") or "")
-        return tuple(str(raw.get("message", "")) for raw in events)
 
 
 def _name_taken(raw: Raw, job: OctoJob, attempt: int) -> Refusal:

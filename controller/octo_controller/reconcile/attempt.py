@@ -192,10 +192,9 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
     """No container runs: not yet, just no more, or not again after a disruption. Of several workers, the last
     that ran has ended and others have not begun: as long as one runs, the others may wait for its place."""
     seen, now = draft.seen, draft.now
-    look = Look(pods=child.name, warnings=True)
     if attempt.start_time is not None:
         if seen.pods is None and not child.settled:
-            return look
+            return _diagnose(draft, child)
         if seen.pods is None or any(pod.running for pod in seen.pods.items) or not awaited(child, seen.pods):
             draft.look_again(DIAGNOSE_EVERY_SECONDS)
             return None
@@ -207,7 +206,7 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
         draft.look_again((diagnose_at - now).total_seconds())
         return None
     if seen.pods is None:
-        return look
+        return _diagnose(draft, child, now=now >= deadline)
     why = why_pending(child, seen.pods)
     draft.say(ConditionType.RUNNING, FALSE, why.reason, why.message, steady=True)
     draft.progressing(why.reason, why.message, steady=True)
@@ -217,6 +216,14 @@ def _pending(draft: Draft, attempt: Attempt, child: JobView, since: datetime, op
     message = f"{why.reason}: {why.message}"
     _give_up(draft, attempt, child, replace(why, reason=PENDING_DEADLINE, message=message))
     return None
+
+
+def _diagnose(draft: Draft, child: JobView, *, now: bool = False) -> Look | None:
+    """A look at what keeps an attempt from running. While it has to wait for its turn, what is known stays."""
+    if draft.seen.look_in and not now:
+        draft.look_again(draft.seen.look_in)
+        return None
+    return Look(pods=child.name, warnings=True, may_wait=not now)
 
 
 def _pending_since(draft: Draft, child: JobView) -> datetime:

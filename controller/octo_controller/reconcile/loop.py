@@ -71,7 +71,8 @@ class Reconciler:
                 return None
             plan = decide(seen, now=now, policy=self._policy)
             if isinstance(plan, Look):
-                facts = await self._actor.look(plan, facts)
+                wait = self._actor.look_wait(seen.job.meta.uid) if plan.may_wait else 0.0
+                facts = replace(facts, look_in=wait) if wait else await self._actor.look(plan, facts)
                 continue
             self._world.note(seen, plan)
             try:
@@ -89,5 +90,7 @@ class Reconciler:
         runs = self._world.runs_of(name)
         after = provider_status(provider, runs, now=now)
         decision = await self._schedules.visit(provider, runs, now=now)
-        await self._actor.write_provider(name, provider.meta.resource_version, provider.status, decision.written(after))
-        return decision.look_after
+        wait = await self._actor.write_provider(
+            name, provider.meta.resource_version, provider.status, decision.written(after)
+        )
+        return min((each for each in (decision.look_after, wait) if each is not None), default=None)

@@ -198,6 +198,8 @@ class Observed:
     absent: bool = False
     """A live read just said that the current attempt's Job is not there."""
     refusal: Refusal | None = None
+    look_in: float = 0.0
+    """Seconds until a look that may wait has its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class Look:
     """Uid of its owner, where its own is not known."""
     pods: str | None = None
     warnings: bool = False
+    may_wait: bool = False
+    """For its turn: thousands may want a look at the same moment, and go on well without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 WOKEN = 10
 """How many of those that wait are visited when there may be room; the others look for themselves."""
-PROVIDER_DELAY = 1.0
+PROVIDER_DELAY = 2.0
 
 
 class Kind(StrEnum):
@@ -73,6 +73,7 @@ class Facts:
     pods: Pods | None = None
     absent: bool = False
     refusal: Refusal | None = None
+    look_in: float = 0.0
 
 
 class World:
@@ -201,6 +202,7 @@ class World:
             since=self.since,
             absent=facts.absent,
             refusal=facts.refusal,
+            look_in=facts.look_in,
         )
 
     def note(self, seen: Observed, plan: Plan) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octo_controller.engine.slots import KEPT, Slots
+from octo_controller.engine.slots import FASTEST, KEPT, SLOWEST, Slots, pace
 
 
 class Clock:
@@ -46,6 +47,30 @@ def test_no_more_go_in_any_time_than_the_burst_and_so_many_a_second(asks: list[t
         for count, last in enumerate(went[index:], start=1):
             # A slot that was kept is used late, so that each of the ten keys may come on top of it.
             assert count <= 4 + 10 + 2 * (last - first) + 1e-6
+
+
+@pytest.mark.parametrize(("waiting", "rate"), [(0, SLOWEST), (240, SLOWEST), (1_200, 10.0), (10_000, FASTEST)])
+def test_the_more_wait_the_more_are_done_in_a_second(waiting: int, rate: float) -> None:
+    assert pace(waiting) == rate
+
+
+def test_ten_thousand_at_once_are_done_in_minutes_and_a_few_in_no_hurry() -> None:
+    clock = Clock()
+    slots: Slots[int] = Slots(per_second=pace, burst=20, clock=clock)
+    waits = [slots.wait(number) for number in range(10_000)]
+    assert waits == sorted(waits)
+    assert waits[20 + 9] == 4.5 + 0.5
+    assert 600 < waits[-1] < 900, "at two a second it would be 83 minutes"
+
+
+def test_who_would_wait_too_long_takes_no_slot_from_others() -> None:
+    clock = Clock()
+    slots: Slots[int] = Slots(per_second=1, burst=1, horizon=3, clock=clock)
+    assert [slots.wait(n) for n in range(6)] == [0, 1, 2, 3, 3, 3]
+    clock.now += 1
+    assert [slots.wait(n) for n in (5, 4)] == [3, 3], "the next one that is free, and then none"
+    clock.now += 3
+    assert [slots.wait(n) for n in (5, 4)] == [0, 1]
 
 
 def test_keys_that_never_come_back_are_forgotten() -> None:

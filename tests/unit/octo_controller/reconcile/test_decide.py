@@ -205,7 +205,21 @@ class TestPending:
     def test_a_pod_is_looked_at_only_once_it_is_late(self) -> None:
         seen = observed(job(status=started()), children=(child(active=1),))
         assert plan_of(seen, 5).requeue_after == 5
-        assert look_of(seen, 10) == Look(pods="run-1", warnings=True)
+        assert look_of(seen, 10) == Look(pods="run-1", warnings=True, may_wait=True)
+
+    def test_until_its_turn_to_be_looked_at_what_is_known_of_it_stays(self) -> None:
+        unknown = observed(job(), children=(child(active=1),), look_in=7.5)
+        assert (plan_of(unknown, 10).status.state, plan_of(unknown, 10).requeue_after) == (State.STARTING, 7.5)
+        known = plan_of(
+            observed(job(status=started()), children=(child(active=1),), pods=Pods((pod(unschedulable="0/3"),))), 10
+        )
+        assert condition(known.status, ConditionType.RUNNING).reason == "Unschedulable"
+        later = plan_of(observed(job(status=known.status), children=(child(active=1),), look_in=7.5), 40)
+        assert (later.status, later.requeue_after) == (known.status, 7.5)
+
+    def test_the_last_look_before_it_is_given_up_waits_for_nothing(self) -> None:
+        seen = observed(job(status=started()), children=(child(active=1),), look_in=7.5)
+        assert look_of(seen, 900) == Look(pods="run-1", warnings=True)
 
     @pytest.mark.parametrize(
         ("late", "category", "reason"),
@@ -290,7 +304,7 @@ class TestSeveralWorkers:
 
     def test_one_that_never_gets_a_pod_is_pending_too(self) -> None:
         seen = self.seen(active=0, succeeded=frozenset({0, 1}), status=running())
-        assert look_of(seen, 500) == Look(pods="run-1", warnings=True)
+        assert look_of(seen, 500) == Look(pods="run-1", warnings=True, may_wait=True)
         pods = Pods((pod(name="a", exit_code=0), pod(name="b", index=1, exit_code=0)), ("exceeded quota: pods",))
         first = plan_of(observed(seen.job, children=seen.children, pods=pods), 500)
         assert first.status.state is State.STARTING

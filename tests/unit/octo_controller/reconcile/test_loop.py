@@ -9,6 +9,7 @@ import pytest
 
 from octo_controller.engine.queue import RetryLaterError
 from octo_controller.reconcile import act
+from octo_controller.reconcile.act import LOOKS_AT_ONCE, LOOKS_PER_SECOND, PROVIDER_EVERY_SECONDS
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.patches import merge_patch
 from octo_controller.reconcile.world import Kind
@@ -190,10 +191,24 @@ async def test_the_events_of_one_waiting_pod_stand_for_all(rig: Rig) -> None:
     rig.child_is("run-1", active=3)
     rig.seconds = 20
     await rig.visit("run")
-    assert [what for what in rig.api.lists if what.startswith("events")] == [
-        "events involvedObject.kind=Pod,involvedObject.name=run-1-0-x,type=Warning",
-        "events involvedObject.kind=Job,involvedObject.name=run-1,type=Warning",
-    ]
+    assert [what for what in rig.api.lists if what.startswith("events")] == ["events type=Warning"]
+
+
+async def test_of_many_runs_that_wait_few_are_looked_at_in_any_time(rig: Rig) -> None:
+    names = [f"run-{number}" for number in range(40)]
+    for name in names:
+        rig.job(name, concurrency={"policy": "Allow"})
+        await rig.visit(name)
+        rig.child_is(f"{name}-1", active=1)
+    rig.seconds = 20
+    waits = [await rig.visit(name) for name in names]
+    assert len([what for what in rig.api.lists if what.startswith("pods")]) == LOOKS_AT_ONCE
+    assert rig.api.lists.count("events type=Warning") == 1
+    assert all(wait is not None and 0 < wait <= 20 / LOOKS_PER_SECOND for wait in waits[LOOKS_AT_ONCE:])
+    rig.seconds += 1
+    for name in names[LOOKS_AT_ONCE:]:
+        await rig.visit(name)
+    assert len([what for what in rig.api.lists if what.startswith("pods")]) == LOOKS_AT_ONCE + LOOKS_PER_SECOND
 
 
 async def test_progress_written_by_the_api_is_not_touched_on_the_way(rig: Rig) -> None:
@@ -493,6 +508,25 @@ async def test_the_provider_says_how_its_runs_went(rig: Rig) -> None:
     before = len(rig.api.writes)
     await rig.reconciler.visit((Kind.PROVIDER, "bank"))
     assert len(rig.api.writes) == before
+
+
+async def test_many_runs_that_end_well_are_told_of_on_their_provider_now_and_then(rig: Rig) -> None:
+    wait = None
+    for name in ("a", "b", "c"):
+        rig.job(name)
+        await to_its_end(rig, name)
+        wait = await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+        rig.seconds += 2
+    assert rig.api.writes.count("patch octoproviders/status") == 2, "that it is ready, and then once"
+    assert wait == PROVIDER_EVERY_SECONDS - 2
+    rig.seconds += 6
+    assert await rig.reconciler.visit((Kind.PROVIDER, "bank")) is None
+    assert rig.api.objects[("octoproviders", "bank")]["status"]["lastJob"] == "c"
+    rig.job("d")
+    await to_its_end(rig, "d", exit_code=31)
+    await rig.reconciler.visit((Kind.PROVIDER, "bank"))
+    conditions = rig.api.objects[("octoproviders", "bank")]["status"]["conditions"]
+    assert conditions[0]["reason"] == "HostKey", "that it is not ready any more waits for nothing"
 
 
 def test_an_octojob_that_breaks_its_schema_is_left_alone(rig: Rig) -> None:
