@@ -31,7 +31,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.kubectl import ROOT, Kubectl
+from tests.support.kubectl import ROOT, Kubectl, eventually
 from tests.support.ports import ReservedPort
 from tests.support.program import Program
 from tests.support.tls import Tls, make_tls
@@ -99,7 +99,11 @@ class ControlPlane:
         """Octo's custom resources; returns once they are served."""
         kubectl = self.kubectl("default")
         kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s", timeout=190)
+        self.await_crds()
+
+    def await_crds(self) -> None:
+        """Return once all custom resources that are defined are served."""
+        eventually(lambda: _served(self.kubectl("default")), what="the custom resources are served")
 
     def created(self, prefix: str) -> list[str]:
         """Every key below ``/registry/<prefix>`` that was ever created, as often as it was, deleted since or not:
@@ -160,6 +164,15 @@ def control_plane(folder: Path, *arguments: str, durable: bool = False) -> Itera
     finally:
         for port in ports:
             port.release()
+
+
+def _served(kubectl: Kubectl) -> bool:
+    """Whether each definition is established. `kubectl wait` fails on one that has no condition at all yet."""
+    found = kubectl.json("get", "crd")["items"]
+    return all(
+        any(c["type"] == "Established" and c["status"] == "True" for c in raw.get("status", {}).get("conditions") or ())
+        for raw in found
+    )
 
 
 def _make(folder: Path, ports: list[int], arguments: tuple[str, ...], *, durable: bool) -> ControlPlane:

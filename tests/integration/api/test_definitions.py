@@ -41,7 +41,7 @@ def test_older_definitions_are_brought_to_this_version(plane: ControlPlane, tmp_
         del definition["spec"]["names"]["shortNames"]
         del definition["metadata"]["annotations"]
         kubectl.create(definition)
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
+    plane.await_crds()
     rendered = subprocess.run(
         [
             *(str(ROOT / ".octo" / "bin" / "helm"), "template", "octo", str(ROOT / "charts" / "octo")),
