@@ -65,6 +65,9 @@ def _job_status() -> Schema:
     schema = structural(OctoJobStatus, defaults=False)
     _map_list(schema["properties"]["conditions"], "type")
     _map_list(schema["properties"]["attempts"], "number")
+    # Nobody applies a part of it. Without this word the API server keeps the owner of each field of each condition,
+    # which is half of a small OctoJob, and a quarter of the cost of a write.
+    schema["x-kubernetes-map-type"] = "atomic"
     return schema
 
 

@@ -50,6 +50,11 @@ def test_an_octojob_has_no_defaults_that_would_hide_the_providers() -> None:
     assert [schema for schema in schemas(octojobs()) if "default" in schema] == []
 
 
+def test_the_api_server_keeps_no_owners_of_parts_of_an_octojobs_status() -> None:
+    status = octojobs()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    assert status["x-kubernetes-map-type"] == "atomic"
+
+
 def test_columns_categories_and_selectable_fields() -> None:
     version = octojobs()["spec"]["versions"][0]
     names = [column["name"] for column in version["additionalPrinterColumns"] if "priority" not in column]
