@@ -17,6 +17,31 @@ def pace(waiting: int) -> float:
     return min(max(waiting / SOON_SECONDS, SLOWEST), FASTEST)
 
 
+class Grace(Generic[K]):
+    """Lets so many a second pass at once, ``burst`` after a pause; all others after ``seconds``, in which it may turn
+    out that they need not any more. ``clock`` is monotonic, in seconds."""
+
+    def __init__(self, *, seconds: float, per_second: float, burst: int, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._slots: Slots[K] = Slots(per_second=per_second, burst=burst, horizon=0.0, clock=clock)
+        self._clock = clock
+        self._due: dict[K, float] = {}
+        self._limit = KEPT
+
+    def wait(self, key: K) -> float:
+        """Seconds until the key may pass; 0 if now, and then it is forgotten."""
+        now = self._clock()
+        due = self._due.setdefault(key, now + self._seconds)
+        if due <= now or (due == now + self._seconds and self._slots.wait(key) <= 0):
+            del self._due[key]
+            return 0.0
+        if len(self._due) > self._limit:
+            # Keys that never came back.
+            self._due = {key: due for key, due in self._due.items() if due > now}
+            self._limit = max(KEPT, 2 * len(self._due))
+        return due - now
+
+
 class Slots(Generic[K]):
     """Gives each key a time of its own, and keeps it for the key until it is used.
 
@@ -49,7 +74,7 @@ class Slots(Generic[K]):
             gap = 1.0 / (self._per_second(len(self._given)) if callable(self._per_second) else self._per_second)
             at = max(self._next, now - self._burst * gap) + gap
             if at - now > self._horizon:
-                return self._horizon
+                return self._horizon or at - now
             self._next = at
         if at <= now:
             self._given.pop(key, None)

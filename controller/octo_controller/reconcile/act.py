@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from octo_controller.engine.pace import Pace
-from octo_controller.engine.slots import Slots, pace
+from octo_controller.engine.slots import Grace, Slots, pace
 from octo_controller.reconcile.announcements import Announcement, announcements
 from octo_controller.reconcile.draft import clip
 from octo_controller.reconcile.logs import with_log_tails
@@ -67,7 +67,10 @@ FORBIDDEN_PATIENCE_SECONDS = 60.0
 NAME_TAKEN_AGAIN_SECONDS = 5.0
 COURTESIES_AT_ONCE = 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
-LOOKS_PER_SECOND, LOOKS_AT_ONCE, LOOK_HORIZON = 5.0, 20, 30.0
+SOON_SECONDS, SOON_PER_SECOND, SOON_AT_ONCE = 5.0, 1.0, 20
+"""Writes of statuses that may be late by seconds (``Writing.SOON``)."""
+HORIZON = 30.0
+LOOKS_PER_SECOND, LOOKS_AT_ONCE = 2.0, 20
 """Looks that may wait (``Look.may_wait``)."""
 TELLING_SECONDS = 1.0
 """Between two writes of one run's status that decide nothing: a pod that comes and goes would make any number."""
@@ -114,9 +117,10 @@ class Actor:
         self._ended = ended
         self._forbidden_since: float | None = None
         self._slots: Slots[str] = Slots(per_second=pace, burst=COURTESIES_AT_ONCE, clock=clock)
-        self._looks: Slots[str] = Slots(
-            per_second=LOOKS_PER_SECOND, burst=LOOKS_AT_ONCE, horizon=LOOK_HORIZON, clock=clock
+        self._soon: Grace[str] = Grace(
+            seconds=SOON_SECONDS, per_second=SOON_PER_SECOND, burst=SOON_AT_ONCE, clock=clock
         )
+        self._looks: Slots[str] = Slots(per_second=LOOKS_PER_SECOND, burst=LOOKS_AT_ONCE, horizon=HORIZON, clock=clock)
         self._warnings = Warnings(client, namespace=namespace, clock=clock)
         self._pace: Pace[str] = Pace(gap=TELLING_SECONDS, clock=clock)
         self._provider_pace: Pace[str] = Pace(gap=PROVIDER_EVERY_SECONDS, clock=clock)
@@ -182,12 +186,12 @@ class Actor:
                     await self.replace(name, peer_version, by=job.meta.name, at=job.meta.creation_timestamp, mode=mode)
         status = await with_log_tails(self._client, self._namespace, job.status, status)
         patch = status_patch(job.status, status)
-        if patch and plan.writing is Writing.NOW and only_tells(job.status, status):
+        if patch and plan.writing in (Writing.NOW, Writing.SOON) and only_tells(job.status, status):
             pause = self._pace.wait(job.meta.uid)
             if pause:
                 return min(pause, plan.requeue_after or pause)
         if patch and plan.writing is not Writing.NOW:
-            wait = self._slots.wait(job.meta.uid) if plan.writing is Writing.COURTESY else plan.requeue_after
+            wait = self._write_wait(plan, job.meta.uid)
             if wait:
                 return min(wait, plan.requeue_after or wait)
         if patch:
@@ -200,6 +204,15 @@ class Actor:
                 self._ended(status.state)
             for announcement in announcements(job.status, status):
                 self._announce(job, announcement)
+        return plan.requeue_after
+
+    def _write_wait(self, plan: Plan, uid: str) -> float | None:
+        """Seconds until a status is written that is not to be written at once."""
+        match plan.writing:
+            case Writing.COURTESY:
+                return self._slots.wait(uid)
+            case Writing.SOON:
+                return self._soon.wait(uid)
         return plan.requeue_after
 
     async def write_provider(

@@ -43,6 +43,9 @@ BRIEF_SECONDS = 3.0
 """A pod that runs by then is written down as running only."""
 
 
+_NOT_RUNNING_YET = (None, State.PENDING, State.STARTING)
+
+
 def decide(seen: Observed, *, now: datetime, policy: Policy) -> Plan | Look:
     """What to do about an OctoJob, or what must be looked up before that can be said."""
     now = now.replace(microsecond=0)
@@ -110,8 +113,11 @@ def _unrecorded(seen: Observed, attempt: int) -> JobView | None:
 
 
 def _paced(plan: Plan, seen: Observed, now: datetime) -> Plan:
-    """That an attempt begins is not written at once: most pods run within moments, and then one write says both."""
+    """That an attempt begins is not written at once: most pods run within moments, and then one write says both. That
+    they run is, unless very many do so at the same time."""
     known, status = seen.job.status, plan.status
+    if status.state is State.RUNNING and not plan.actions and known.state in _NOT_RUNNING_YET:
+        return replace(plan, writing=Writing.SOON)
     if status.state is not State.STARTING or not status.attempts or status.attempts[-1].reason is not None:
         return plan
     if known.attempts and known.attempts[-1].number == status.attempts[-1].number:

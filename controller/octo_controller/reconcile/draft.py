@@ -110,6 +110,10 @@ class Draft:
         conditions = []
         for kind, (status, reason, message) in self._conditions.items():
             old = before.get(kind)
+            said = (status, reason, message, generation)
+            if old and (old.status, old.reason, old.message, old.observed_generation) == said:
+                conditions.append(old)  # As most of them are, at most visits.
+                continue
             since = old.last_transition_time if old and old.status is status else self.now
             conditions.append(
                 Condition(

@@ -290,6 +290,9 @@ class Writing(Enum):
     NOW = "Now"
     COURTESY = "Courtesy"
     """It tells people something. With much to do it may come late, or be overtaken by the next change."""
+    SOON = "Soon"
+    """It tells people something that they wait for: that a pod runs. With very much to do it comes some seconds
+    late, and not at all if the pod has ended by then."""
     LATER = "Later"
     """Not now: it is likely to be overtaken within moments."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octo_controller.engine.slots import FASTEST, KEPT, SLOWEST, Slots, pace
+from octo_controller.engine.slots import FASTEST, KEPT, SLOWEST, Grace, Slots, pace
 
 
 class Clock:
@@ -71,6 +71,26 @@ def test_who_would_wait_too_long_takes_no_slot_from_others() -> None:
     assert [slots.wait(n) for n in (5, 4)] == [3, 3], "the next one that is free, and then none"
     clock.now += 3
     assert [slots.wait(n) for n in (5, 4)] == [0, 1]
+
+
+def test_a_few_pass_at_once_and_all_others_a_little_later() -> None:
+    clock = Clock()
+    grace: Grace[int] = Grace(seconds=5, per_second=1, burst=2, clock=clock)
+    assert [grace.wait(n) for n in range(5)] == [0, 0, 5, 5, 5]
+    clock.now += 3
+    assert [grace.wait(n) for n in (2, 5, 6, 7)] == [2, 0, 0, 5], "who waits already waits on, and takes no place"
+    clock.now += 2
+    assert [grace.wait(n) for n in (2, 3)] == [0, 0]
+    assert [grace.wait(n) for n in (7, 3)] == [3, 0], "who comes again begins anew"
+
+
+def test_who_never_came_back_is_forgotten() -> None:
+    clock = Clock()
+    grace: Grace[int] = Grace(seconds=1, per_second=1e-9, burst=0, clock=clock)
+    for number in range(3 * KEPT):
+        grace.wait(number)
+        clock.now += 0.001
+    assert len(grace._due) <= KEPT + 1
 
 
 def test_keys_that_never_come_back_are_forgotten() -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from octo_controller.engine.queue import RetryLaterError
 from octo_controller.reconcile import act
-from octo_controller.reconcile.act import LOOKS_AT_ONCE, LOOKS_PER_SECOND, PROVIDER_EVERY_SECONDS
+from octo_controller.reconcile.act import (
+    LOOKS_AT_ONCE,
+    LOOKS_PER_SECOND,
+    PROVIDER_EVERY_SECONDS,
+    SOON_AT_ONCE,
+    SOON_SECONDS,
+)
 from octo_controller.reconcile.model import REPLACED_BY
 from octo_controller.reconcile.patches import merge_patch
 from octo_controller.reconcile.world import Kind
@@ -508,6 +514,26 @@ async def test_the_provider_says_how_its_runs_went(rig: Rig) -> None:
     before = len(rig.api.writes)
     await rig.reconciler.visit((Kind.PROVIDER, "bank"))
     assert len(rig.api.writes) == before
+
+
+async def test_of_very_many_runs_that_begin_few_are_told_of_at_once(rig: Rig) -> None:
+    names = [f"run-{number}" for number in range(40)]
+    for name in names:
+        rig.job(name, concurrency={"policy": "Allow"})
+        await rig.visit(name)
+        rig.child_is(f"{name}-1", active=1, ready=1, startTime=rfc3339(at(2)))
+    waits = [await rig.visit(name) for name in names]
+    assert [rig.status(name).get("state") for name in names] == ["Running"] * SOON_AT_ONCE + [None] * 20
+    assert waits[SOON_AT_ONCE:] == [SOON_SECONDS] * 20
+    *_, ended, last = names
+    rig.pod_ended(f"{ended}-1", 0)
+    rig.child_is(f"{ended}-1", active=0, ready=0, conditions=[{"type": "Complete", "status": "True"}])
+    await rig.visit(ended)
+    assert rig.status(ended)["state"] == "Succeeded", "an end waits for nothing"
+    assert rig.status(ended)["startTime"] == rfc3339(at(2))
+    rig.seconds += SOON_SECONDS
+    await rig.visit(last)
+    assert rig.status(last)["state"] == "Running"
 
 
 async def test_many_runs_that_end_well_are_told_of_on_their_provider_now_and_then(rig: Rig) -> None:
