@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kubectl import eventually
+
 
 @dataclass(frozen=True)
 class PgpKey:
@@ -109,6 +111,16 @@ def packets(message: bytes) -> list[Packet]:
     return found
 
 
+def remove_ring(folder: Path) -> None:
+    """Remove a folder in which gpg-agents may still be at work: while they end, they write files and take some away."""
+
+    def gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    eventually(gone, every=0.05, what=f"{folder} removed")
+
+
 @contextmanager
 def make_key(
     user: str, passphrase: str, *, algorithm: str = "rsa2048", time: str = "", expire: str = "never"
@@ -131,7 +143,7 @@ def make_key(
         yield PgpKey(home, user, passphrase, private)
     finally:
         subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
-        shutil.rmtree(home, ignore_errors=True)
+        remove_ring(home)
 
 
 @pytest.fixture(scope="session")

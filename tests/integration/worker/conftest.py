@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 from octo_core.domain.report import FileOutcome, FileResult, Outcome, Report
-from tests.support.pgp import PgpKey
+from tests.support.pgp import PgpKey, remove_ring
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket
 from tests.support.sftp import PASSWORD, USER, Inbox
 
@@ -168,7 +167,7 @@ def pod(inbox: Inbox, bucket: Bucket, pgp_key: PgpKey) -> Iterator[WorkerPod]:
     for ring in rings:
         subprocess.run(["gpgconf", "--homedir", str(ring), "--kill", "all"], check=False)
     assert rings == [] or pod.killed
-    shutil.rmtree(folder)
+    remove_ring(folder)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.pgp import PgpKey
+from tests.support.pgp import PgpKey, remove_ring
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, Bucket
 from tests.support.sftp import PASSWORD, USER, Inbox
 
@@ -151,7 +150,7 @@ def laptop(inbox: Inbox, bucket: Bucket, pgp_key: PgpKey) -> Iterator[Laptop]:
     for ring in rings:
         subprocess.run(["gpgconf", "--homedir", str(ring), "--kill", "all"], check=False)
     left = list((folder / "tmp").iterdir())
-    shutil.rmtree(memory)
-    shutil.rmtree(folder)
+    remove_ring(memory)
+    remove_ring(folder)
     assert (rings, left) == ([], []), "key rings and folders of secrets are gone"
     assert bucket.open_uploads() == []

@@ -6,7 +6,6 @@ Each round starts on an empty bucket: three attempts are struck down, a fourth g
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -21,7 +20,7 @@ from tests.integration.worker.adversarial.deliveries import LONG, SEED, deliver
 from tests.integration.worker.adversarial.processes import gpg_of
 from tests.integration.worker.adversarial.verdict import assert_only, assert_told_truly
 from tests.integration.worker.conftest import PREFIX, Ended, WorkerPod, wait_until
-from tests.support.pgp import PgpKey
+from tests.support.pgp import PgpKey, remove_ring
 from tests.support.samples import csv, flipped, noise
 from tests.support.sftp import Inbox
 
@@ -129,7 +128,7 @@ def struck(attempts: Attempts, ended: Ended, number: signal.Signals, good: dict[
         wait_until(lambda: set(gpg_of(memory)) <= {"gpg-agent"})
         # The agent ends by itself once the pod's memory volume is gone, also where no container takes it along.
         for ring in memory.iterdir():
-            shutil.rmtree(ring)
+            remove_ring(ring)
         wait_until(lambda: gpg_of(memory) == [])
 
 

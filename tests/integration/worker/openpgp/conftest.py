@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from octo_worker.credentials import Secrets
 from octo_worker.limits import ExpansionMeter
 from octo_worker.stages.decrypt import KeyRing, key_ring
 from octo_worker.stages.openpgp.small import MAX_MESSAGE
-from tests.support.pgp import PgpKey
+from tests.support.pgp import PgpKey, remove_ring
 
 LARGE = os.urandom(2 * MAX_MESSAGE)
 """A message of this, which cannot be compressed, is not a small one."""
@@ -67,7 +66,7 @@ def pgp_secrets() -> Iterator[PgpSecrets]:
     (folder / "m").mkdir()
     yield PgpSecrets(folder)
     assert list((folder / "m").iterdir()) == []
-    shutil.rmtree(folder)
+    remove_ring(folder)
 
 
 @pytest.fixture
