@@ -89,7 +89,8 @@ class Bucket:
         return [upload.object_name for upload in uploads]
 
 
-def _binary() -> str:
+def s3_binary() -> str:
+    """The path of versitygw."""
     named = os.environ.get("OCTO_VERSITYGW")
     if named:
         return named
@@ -102,7 +103,7 @@ def _binary() -> str:
 @contextmanager
 def serve_s3(*options: str, tls: Tls | None = None) -> Iterator[S3Server]:
     """A server of one's own, with these options of versitygw."""
-    binary = _binary()
+    binary = s3_binary()
     folder = Path(tempfile.mkdtemp(prefix="octo-s3-"))
     data, metadata = folder / "data", folder / "metadata"
     data.mkdir()

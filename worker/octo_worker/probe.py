@@ -6,14 +6,18 @@ Nothing is printed here, and nothing is left behind: what the bucket is tried wi
 from __future__ import annotations
 
 import asyncio
-import base64
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, closing, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    suppress,
+)
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
 from typing import TypeVar
 
 from octo_core.domain.failure import RESOLUTIONS, Category
@@ -21,15 +25,18 @@ from octo_core.domain.provider import OpenPgp, OpenPgpMode, S3Destination, SftpS
 from octo_core.domain.run import Run
 from octo_worker import layout
 from octo_worker.bridge import Stop, pulled
+from octo_worker.bucket_probe import BucketProbe
 from octo_worker.credentials import Secrets
 from octo_worker.failure import Failed, one_line
 from octo_worker.globs import matches
 from octo_worker.limits import ExpansionMeter
 from octo_worker.selection import reason_to_skip
 from octo_worker.settings import WorkerSettings
+from octo_worker.signatures import SIGNATURES, detached_signature
 from octo_worker.sinks.s3 import S3Sink
 from octo_worker.sources import RemoteFile, Source, Unreadable, source_of
 from octo_worker.stages.decrypt import KeyRing, key_ring
+from octo_worker.stages.openpgp.recipients import recipients
 
 LISTED = 1000
 """Files that are looked at; enough to see that listing works."""
@@ -37,9 +44,6 @@ PROBED_BYTES = 64 << 20
 """The largest file that is decrypted for a try."""
 CONNECT_SECONDS = 20.0
 _BANNER_LINES = 20
-_KEY_PACKET, _PASSPHRASE_PACKET = 1, 3
-# Larger than one part, so that the store is asked for a multipart upload.
-_MULTIPART_CHUNK, _MULTIPART_CHUNKS = b"\0" * (1 << 20), 9
 
 T = TypeVar("T")
 
@@ -116,16 +120,18 @@ class _Probe:
         self._secrets = Secrets(settings.run_secrets_dir)
         self._sftp: SftpSource = run.source.sftp
         self._s3: S3Destination = run.destination.s3
-        self._key = "/".join(filter(None, (self._s3.prefix, f".octo-verify-{token}")))
-        self._data = f"octo-worker verify {token}\n".encode()
+        self._token = token
         self._have: set[str] = set()
         self._stack = AsyncExitStack()
         self._source: Source | None = None
-        self._sink: S3Sink | None = None
+        self._bucket: BucketProbe | None = None
         self._ring: KeyRing | None = None
         self._login_error: Failed | None = None
-        self._candidate: RemoteFile | None = None
-        self._written = False
+        self._encrypted: RemoteFile | None = None
+        """The smallest file that a run would decrypt."""
+        self._plain: RemoteFile | None = None
+        """The smallest that it would take as it is."""
+        self._signed_beside = False
 
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[_Probe]:
@@ -133,9 +139,8 @@ class _Probe:
             try:
                 yield self
             finally:
-                if self._written and self._sink is not None:
-                    with suppress(Failed):
-                        await _in_thread(self._sink.delete, self._key)
+                if self._bucket is not None:
+                    await _in_thread(self._bucket.clear)
 
     def steps(self) -> Iterator[_Step]:
         yield _Step("secrets", self._secrets_are_there)
@@ -144,13 +149,14 @@ class _Probe:
         yield _Step("login", self._login, ("hostKey",))
         yield _Step("listing", self._listing, ("login",))
         yield _Step("openpgp", self._openpgp, ("openpgp secrets",))
+        yield _Step("signature", self._signature, ("listing", "openpgp"))
         yield _Step("decrypt", self._decrypt, ("listing", "openpgp"))
-        yield _Step("s3List", self._s3_list, ("s3 secrets",))
-        yield _Step("s3Put", self._s3_put, ("s3List",))
-        yield _Step("s3Read", self._s3_read, ("s3Put",))
-        yield _Step("s3Conditional", self._s3_conditional, ("s3Put",))
-        yield _Step("s3Multipart", self._s3_multipart, ("s3List",))
-        yield _Step("s3Delete", self._s3_delete, ("s3Put",))
+        yield _Step("s3List", self._on_bucket(BucketProbe.list), ("s3 secrets",))
+        yield _Step("s3Put", self._on_bucket(BucketProbe.put), ("s3List",))
+        yield _Step("s3Read", self._on_bucket(BucketProbe.read), ("s3Put",))
+        yield _Step("s3Conditional", self._on_bucket(BucketProbe.conditional), ("s3Put",))
+        yield _Step("s3Multipart", self._on_bucket(BucketProbe.multipart), ("s3List",))
+        yield _Step("s3Delete", self._on_bucket(BucketProbe.delete), ("s3Put",))
 
     async def result(self, step: _Step) -> StepResult:
         missing = [need for need in step.needs if need not in self._have]
@@ -197,8 +203,16 @@ class _Probe:
         self._source = source_of(self._run, self._secrets)
 
     def _s3_parses(self) -> None:
-        self._sink = S3Sink(self._s3, self._secrets)
-        self._stack.callback(self._sink.close)
+        sink = S3Sink(self._s3, self._secrets)
+        self._stack.callback(sink.close)
+        self._bucket = BucketProbe(sink, self._s3, self._token)
+
+    def _on_bucket(self, step: Callable[[BucketProbe], str]) -> Callable[[], Awaitable[str]]:
+        async def check() -> str:
+            assert self._bucket is not None  # noqa: S101 - with the s3 secrets
+            return await _in_thread(step, self._bucket)
+
+        return check
 
     # ---- the server -----------------------------------------------------------------------------
 
@@ -252,7 +266,7 @@ class _Probe:
 
     async def _listing(self) -> str:
         assert self._source is not None  # noqa: S101 - with the sftp secrets
-        seen = matching = 0
+        seen: list[RemoteFile] = []
         unreadable: Unreadable | None = None
         listing = self._source.listing()
         try:
@@ -261,36 +275,46 @@ class _Probe:
                     if not any(matches(glob, file.below_root) for glob in self._run.selection.exclude):
                         unreadable = unreadable or file
                     continue
-                seen += 1
-                if reason_to_skip(file, self._run.selection, self._now) is None and file.unusable is None:
-                    matching += 1
-                    self._consider(file)
-                if seen == LISTED:
+                seen.append(file)
+                if len(seen) == LISTED:
                     break
         finally:
             if isinstance(listing, AsyncGenerator):
                 await listing.aclose()
         if unreadable is not None:
             raise Failed(unreadable.category, f"{unreadable.path}: {unreadable.message}")
-        paths = ", ".join(self._run.selection.paths)
-        more = " or more" if seen == LISTED else ""
+        matching = self._matching(seen)
+        for file in matching:
+            self._consider(file)
+        paths, count = ", ".join(self._run.selection.paths), len(seen)
+        more = " or more" if count == LISTED else ""
         if seen and not matching:
-            return f"{seen}{more} files in {paths}, but none of them matches; check include and exclude"
-        return f"{seen}{more} files in {paths}, {matching} of them match"
+            return f"{count}{more} files in {paths}, but none of them matches; check include and exclude"
+        return f"{count}{more} files in {paths}, {len(matching)} of them match"
+
+    def _matching(self, seen: list[RemoteFile]) -> list[RemoteFile]:
+        """Those that a run would take. What ends in .asc beside the file that it would sign is a signature."""
+        paths = {file.path for file in seen} if self._mode() is not OpenPgpMode.NEVER else set[str]()
+        return [
+            file
+            for file in seen
+            if reason_to_skip(file, self._run.selection, self._now) is None
+            and file.unusable is None
+            and not (file.path.lower().endswith(".asc") and file.path[: -len(".asc")] in paths)
+        ]
 
     def _consider(self, file: RemoteFile) -> None:
-        """Keep the smallest file that a run would decrypt."""
+        """Keep the smallest of each kind."""
         try:
-            encrypted = (
-                self._openpgp_settings() is not None
-                and layout.opening(file.name, self._mode(), self._run.unpack.mode).encrypted
-            )
+            opening = layout.opening(file.name, self._mode(), self._run.unpack.mode)
         except layout.NameRefusedError:
             return
-        if encrypted and file.stat.size <= PROBED_BYTES:
-            best = self._candidate
-            if best is None or file.stat.size < best.stat.size:
-                self._candidate = file
+        if file.size > PROBED_BYTES:
+            return
+        if not opening.encrypted:
+            self._plain = min(filter(None, (self._plain, file)), key=lambda one: one.size)
+        elif self._openpgp_settings() is not None:
+            self._encrypted = min(filter(None, (self._encrypted, file)), key=lambda one: one.size)
 
     # ---- decryption -----------------------------------------------------------------------------
 
@@ -300,20 +324,64 @@ class _Probe:
     def _openpgp_settings(self) -> OpenPgp | None:
         return self._run.decrypt.openpgp if self._run.decrypt and self._mode() is not OpenPgpMode.NEVER else None
 
+    def _requires_signature(self) -> bool:
+        return self._run.decrypt is not None and self._run.decrypt.openpgp.require_signature
+
     async def _openpgp(self) -> str:
-        settings = self._openpgp_settings()
-        if settings is None:
+        decrypt = self._run.decrypt
+        if decrypt is None or (self._openpgp_settings() is None and not self._requires_signature()):
             raise _NotNeededError("the provider decrypts nothing")
-        context = key_ring(self._settings.memory_dir, self._secrets, settings)
+        context = key_ring(self._settings.memory_dir, self._secrets, decrypt.openpgp)
         self._ring = await _in_thread(context.__enter__)
         self._stack.push_async_callback(_leave, context)
         return "the keys are read"
 
+    async def _signature(self) -> str:
+        """Only one that lies beside a file; what is inside of a message comes to light when it is decrypted."""
+        if not self._requires_signature():
+            raise _NotNeededError("no signatures are required")
+        file, ring, source = self._encrypted or self._plain, self._ring, self._source
+        if file is None:
+            raise _NotNeededError(f"no file of up to {PROBED_BYTES >> 20} MiB matches")
+        assert ring is not None  # noqa: S101 - with the keys
+        assert source is not None  # noqa: S101 - with the listing
+        found = await detached_signature(source, file)
+        if found is None:
+            names = " nor ".join(f"{file.name}{ending}" for ending in SIGNATURES)
+            if file is self._encrypted:
+                return f"{file.path} has neither {names} beside it, so it must be signed inside, which decrypt tells"
+            raise Failed(
+                Category.INTEGRITY,
+                f"decrypt.openpgp.requireSignature is set, and {file.path} has neither {names} beside it; have the "
+                "provider sign its files, or leave those out that it does not sign",
+            )
+        self._signed_beside = True
+        try:
+            await self._through(file, lambda chunks: ring.verify_detached(found.data, chunks))
+        except Failed as error:
+            raise Failed(
+                error.category,
+                f"{found.path}: {error.detail}; check that decrypt.openpgp.signerKeysSecretRef names the key that the "
+                "provider signs with, and that it signs the file as it is on the server",
+            ) from error
+        return f"{found.path} is a good signature by one of the signers"
+
     async def _decrypt(self) -> str:
-        file, ring, source = self._candidate, self._ring, self._source
+        file, ring = self._encrypted, self._ring
+        if self._openpgp_settings() is None:
+            raise _NotNeededError("the provider decrypts nothing")
         if file is None:
             raise _NotNeededError(f"no encrypted file of up to {PROBED_BYTES >> 20} MiB matches")
         assert ring is not None  # noqa: S101 - with the keys
+        meter, signed_beside = ExpansionMeter(file.size, self._run.unpack), self._signed_beside
+        head, plain = await self._through(file, lambda chunks: ring.decrypt(chunks, meter, signed_beside=signed_beside))
+        return f"{file.path}, encrypted to {', '.join(recipients(head)) or 'nobody'}: {file.size} bytes become {plain}"
+
+    async def _through(
+        self, file: RemoteFile, stage: Callable[[Iterator[bytes]], Iterator[bytes]]
+    ) -> tuple[bytes, int]:
+        """Send a file through a stage: its first bytes, and how many the stage made of all."""
+        source = self._source
         assert source is not None  # noqa: S101 - with the listing
         stop, loop, read, head = Stop(), asyncio.get_running_loop(), 0, b""
 
@@ -325,120 +393,10 @@ class _Probe:
                     read += len(chunk)
                     yield chunk
 
-        def opened() -> int:
-            meter = ExpansionMeter(file.stat.size, self._run.unpack)
-            return sum(len(chunk) for chunk in ring.decrypt(counted(), meter))
-
-        plain = await _in_thread(opened, stop=stop)
-        if read != file.stat.size:
-            raise Failed(Category.INTEGRITY, f"{file.path}: the server gave {read} bytes of {file.stat.size}")
-        return f"{file.path}, encrypted to {', '.join(recipients(head)) or 'nobody'}: {read} bytes become {plain}"
-
-    # ---- the bucket -----------------------------------------------------------------------------
-
-    def _bucket(self) -> S3Sink:
-        assert self._sink is not None  # noqa: S101 - with the s3 secrets
-        return self._sink
-
-    async def _s3_list(self) -> str:
-        sink = self._bucket()
-        count = await _in_thread(lambda: sum(1 for _ in islice(sink.objects(self._s3.prefix), LISTED)))
-        more = " or more" if count == LISTED else ""
-        return f"{count}{more} objects below {self._shown(self._s3.prefix)}"
-
-    async def _s3_put(self) -> str:
-        self._written = True  # also if it is cut off here
-        if not await _in_thread(lambda: self._bucket().put(self._key, self._data, {}, overwrite=False)):
-            raise Failed(Category.SINK_UNAVAILABLE, f"{self._shown(self._key)} was there before it was written")
-        return f"{self._shown(self._key)} written"
-
-    async def _s3_read(self) -> str:
-        got = await _in_thread(lambda: b"".join(self._bucket().read(self._key)))
-        if got != self._data:
-            raise Failed(Category.INTEGRITY, f"{self._shown(self._key)} does not hold what was written")
-        return "read back, and the same"
-
-    async def _s3_conditional(self) -> str:
-        if await _in_thread(lambda: self._bucket().put(self._key, b"another", {}, overwrite=False)):
-            raise Failed(
-                Category.CONFIG,
-                "the store at destination.s3.endpoint ignores If-None-Match, so two runs could overwrite each "
-                "other's objects; use a version or product that honours it",
-            )
-        return "a second write with If-None-Match is refused, as it must be"
-
-    async def _s3_multipart(self) -> str:
-        key, sink = f"{self._key}-multipart", self._bucket()
-
-        def attempt() -> bool:
-            with sink.writer(
-                key, {}, overwrite=False, expected_size=len(_MULTIPART_CHUNK) * _MULTIPART_CHUNKS
-            ) as upload:
-                for _ in range(_MULTIPART_CHUNKS):
-                    upload.write(_MULTIPART_CHUNK)
-            return sink.facts(key) is None
-
-        if not await _in_thread(attempt):
-            raise Failed(Category.SINK_UNAVAILABLE, f"{self._shown(key)} is visible, although its upload was aborted")
-        return "a multipart upload can be begun and aborted"
-
-    async def _s3_delete(self) -> str:
-        try:
-            await _in_thread(lambda: self._bucket().delete(self._key))
-        except Failed as error:
-            self._written = False
-            raise Failed(
-                error.category, f"{error.detail}; {self._shown(self._key)} stays: delete it, or allow s3:DeleteObject"
-            ) from error
-        self._written = False
-        return "deleted again"
-
-    def _shown(self, key: str) -> str:
-        return f"s3://{self._s3.bucket}/{key}"
-
-
-def recipients(head: bytes) -> list[str]:
-    """Whom an OpenPGP message is encrypted to, by its first bytes: ids of keys, or a passphrase."""
-    if head.startswith(b"-----BEGIN PGP MESSAGE"):
-        armored = head.replace(b"\r\n", b"\n").partition(b"\n\n")[2].partition(b"\n-----")[0].partition(b"\n=")[0]
-        text = b"".join(armored.split())
-        try:
-            head = base64.b64decode(text[: len(text) // 4 * 4])
-        except ValueError:
-            return []
-    found, at = [], 0
-    while (packet := _packet(head, at)) is not None:
-        tag, start, at = packet
-        body = head[start:at]
-        if tag == _PASSPHRASE_PACKET:
-            found.append("a passphrase")
-        elif tag != _KEY_PACKET:
-            break
-        elif body[:1] == b"\x03" and len(body) > 9:
-            found.append(f"key {body[1:9].hex().upper()}" if any(body[1:9]) else "a key that is not named")
-    return found
-
-
-def _packet(data: bytes, at: int) -> tuple[int, int, int] | None:
-    """The packet at an offset: its tag, and where its body begins and ends; None if it is cut, or of unknown length."""
-    if at + 6 > len(data) or not data[at] & 0x80:
-        return None
-    first, length = data[at], data[at + 1]
-    if not first & 0x40:
-        size = 1 << (first & 3)
-        if size == 8:
-            return None
-        tag, start = first >> 2 & 15, at + 1 + size
-        length = int.from_bytes(data[at + 1 : start], "big")
-    elif length < 192:
-        tag, start = first & 63, at + 2
-    elif length < 224:
-        tag, start, length = first & 63, at + 3, (length - 192 << 8) + data[at + 2] + 192
-    elif length == 255:
-        tag, start, length = first & 63, at + 6, int.from_bytes(data[at + 2 : at + 6], "big")
-    else:
-        return None
-    return (tag, start, start + length) if start + length <= len(data) else None
+        made = await _in_thread(lambda: sum(map(len, stage(counted()))), stop=stop)
+        if read != file.size:
+            raise Failed(Category.INTEGRITY, f"{file.path}: the server gave {read} bytes of {file.size}")
+        return head, made
 
 
 async def _banner(host: str, port: int) -> str | None:

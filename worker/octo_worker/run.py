@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -28,9 +28,10 @@ from octo_worker.recovery import rows_of_earlier_attempts
 from octo_worker.report import Reporter
 from octo_worker.selection import OwnKeys, Plan, Planner, SkipReason, Target, disposition_of
 from octo_worker.settings import WorkerSettings
+from octo_worker.signatures import SIGNATURES, detached_signature
 from octo_worker.sources import RemoteFile, Source, Unreadable, source_of
 from octo_worker.sources.tries import Tries
-from octo_worker.stages.decrypt import MAX_SIGNATURE, KeyRing, key_ring
+from octo_worker.stages.decrypt import KeyRing, key_ring
 from octo_worker.stages.verify import LeftForLaterError, download
 from octo_worker.tally import Tally
 from octo_worker.transfer import REFETCH_MARK, Claims, Move, Transfers, unchanged
@@ -42,8 +43,6 @@ T = TypeVar("T")
 
 MANIFEST_SECONDS = 20.0
 CANCELLED_FLUSH_SECONDS = 3.0
-SIGNATURES = (".sig", ".asc")
-"""Endings of a detached signature, behind the name of the file that it signs."""
 _OVERWRITE = {
     SelectionPolicy.NEW_ONLY: OverwritePolicy.NEVER,
     SelectionPolicy.CHANGED_OR_NEW: OverwritePolicy.IF_CHANGED,
@@ -329,14 +328,9 @@ class Attempt:
 
     async def _signature(self, source: Source, target: Target, tries: Tries) -> bytes | None:
         """The detached signature beside a file. Raises ``Failed`` if there is none and there can be no other."""
-        for ending in SIGNATURES:
-            beside = await source.find(target.file.path + ending, tries)
-            if beside is None:
-                continue
-            if beside.size > MAX_SIGNATURE:
-                raise Failed(Category.INTEGRITY, f"{beside.path} is too long for a detached signature")
-            async with aclosing(source.read(beside, tries)) as blocks:
-                return b"".join([block async for block in blocks])
+        beside = await detached_signature(source, target.file, tries)
+        if beside is not None:
+            return beside.data
         if not target.opening.encrypted:
             raise Failed(
                 Category.INTEGRITY,

@@ -73,7 +73,7 @@ def _command(args: argparse.Namespace) -> int:
     try:
         provider = read_provider(args.provider, args.name)
         run = local_run(provider, args, now=_now(), uid=str(uuid.uuid4()))
-        with_openpgp = not run.selection.dry_run and _decrypts(provider.spec)
+        with_openpgp = not run.selection.dry_run and _uses_openpgp(provider.spec)
         # Before the secrets: what is wrong with the machine is said first.
         memory = memory_dir(args.memory_dir) if with_openpgp else None
         folder = args.secrets or args.provider.parent / "secrets"
@@ -93,8 +93,11 @@ def _command(args: argparse.Namespace) -> int:
         return EXIT_CODES[error.category]
 
 
-def _decrypts(spec: OctoProviderSpec) -> bool:
-    return spec.decrypt is not None and spec.decrypt.openpgp.mode is not OpenPgpMode.NEVER
+def _uses_openpgp(spec: OctoProviderSpec) -> bool:
+    """Whether files are decrypted, or their signatures checked."""
+    if spec.decrypt is None:
+        return False
+    return spec.decrypt.openpgp.mode is not OpenPgpMode.NEVER or spec.decrypt.openpgp.require_signature
 
 
 def _settings(secrets: Mounted, memory: Path | None) -> WorkerSettings:

@@ -70,11 +70,12 @@ def expected(spec: OctoProviderSpec, *, openpgp: bool = True) -> list[Expected]:
         wanted += [Expected(field, s3.name, key, f"s3/{key}") for key in S3_KEYS]
         wanted += [Expected(field, s3.name, key, f"s3/{key}", required=False) for key in S3_OPTIONAL_KEYS]
     pgp = spec.decrypt.openpgp if spec.decrypt is not None and openpgp else None
+    if pgp is not None and (pgp.require_signature or pgp.mode is not OpenPgpMode.NEVER):
+        wanted += _key("spec.decrypt.openpgp.signerKeysSecretRef", pgp.signer_keys_secret_ref, "openpgp/signerKeys")
     if pgp is not None and pgp.mode is not OpenPgpMode.NEVER:
         field = "spec.decrypt.openpgp"
         wanted += _key(f"{field}.keySecretRef", pgp.key_secret_ref, "openpgp/privateKey")
         wanted += _key(f"{field}.passphraseSecretRef", pgp.passphrase_secret_ref, "openpgp/passphrase")
-        wanted += _key(f"{field}.signerKeysSecretRef", pgp.signer_keys_secret_ref, "openpgp/signerKeys")
         for number, more in enumerate(pgp.additional_keys):
             at, place = f"{field}.additionalKeys[{number}]", f"openpgp/additional/{number}"
             wanted += _key(f"{at}.keySecretRef", more.key_secret_ref, f"{place}/privateKey")
