@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from octo_core.domain.failure import Category
 from octo_core.domain.provider import DispositionAction, OpenPgpMode, S3Destination
@@ -105,17 +105,7 @@ class Attempt:
             raise Failed(Category.CONFIG, "the run has no destination")
         async with AsyncExitStack() as stack:
             ring_to_be = self._ring_to_be(stack)
-            # Their libraries take half a second to load, as long as gpg needs to make the ring.
-            source = source_of(run, self._secrets)
-            sink = self._sink = _sink(run.destination.s3, self._secrets, self._stop)
-            listing = asyncio.ensure_future(self._in_thread(self._written, sink, run.destination.s3.prefix))
-            try:
-                await stack.enter_async_context(source.session())
-            except BaseException:
-                listing.cancel()
-                await asyncio.gather(listing, return_exceptions=True)
-                raise
-            written = await listing
+            source, sink, written = await self._opened(stack, run.destination.s3)
             if run.selection.policy is SelectionPolicy.EXPLICIT and not run.selection.files:
                 raise Failed(Category.CONFIG, "selection.policy is Explicit, and selection.files names no file")
             plan = await self._plan(source, sink, written)
@@ -135,7 +125,7 @@ class Attempt:
             if plan.pending and (self._signatures or any(target.opening.encrypted for target in plan.pending)):
                 if ring_to_be is None:
                     raise Failed(Category.CONFIG, "files are encrypted, and the provider has no decrypt.openpgp")
-                ring = await ring_to_be
+                ring = await self._ended(ring_to_be)
             await self._move_all(source, sink, ring, plan)
             await self._dispose_of_stored(source, sink, plan.stored)
         return await self._told(
@@ -147,6 +137,25 @@ class Attempt:
                 rows=tally.rows.count,
             )
         )
+
+    async def _opened(self, stack: AsyncExitStack, to: S3Destination) -> tuple[Source, S3Sink, dict[str, float]]:
+        """The source, connected until the end of the stack; the sink, and what lies in it."""
+        # Libraries take half a second to load: the source's while gpg makes the ring, the sink's while the server
+        # answers too.
+        source = source_of(self._run, self._secrets)
+        connecting = asyncio.ensure_future(stack.enter_async_context(source.session()))
+        under_way: list[asyncio.Future[Any]] = [connecting]
+        try:
+            sink = self._sink = await self._in_thread(_sink, to, self._secrets, self._stop)
+            listing = asyncio.ensure_future(self._in_thread(self._written, sink, to.prefix))
+            under_way.append(listing)
+            await connecting
+            return source, sink, await listing
+        except BaseException:
+            for future in under_way:
+                future.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            raise
 
     # ---- what to move ---------------------------------------------------------------------------
 
@@ -202,11 +211,12 @@ class Attempt:
         if settings.mode is OpenPgpMode.NEVER and not self._signatures:
             return None
         ring = key_ring(self._settings.memory_dir, self._secrets, settings)
-        making = asyncio.ensure_future(self._in_thread(ring.__enter__))
+        # Not by a task of its own, which would begin only once the libraries are loaded.
+        making = self._begun(ring.__enter__)
 
         async def end() -> None:
             await asyncio.wait((making,))
-            if not making.cancelled() and making.exception() is None:
+            if making.exception() is None:
                 await self._in_thread(ring.__exit__, None, None, None)
 
         stack.push_async_callback(end)
@@ -400,7 +410,12 @@ class Attempt:
 
     async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         """Run what blocks in a thread. When cancelled, it is told to stop, and waited for."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        return await self._ended(self._begun(call, *args))
+
+    def _begun(self, call: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+
+    async def _ended(self, future: asyncio.Future[T]) -> T:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

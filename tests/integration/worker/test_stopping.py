@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from octo_core.domain.failure import Category
 from octo_core.domain.report import FileOutcome
+from tests.integration.worker.adversarial.processes import gpg_of
 from tests.integration.worker.conftest import WorkerPod, wait_until
 from tests.integration.worker.held import held
 from tests.support.pgp import PgpKey
@@ -47,6 +51,35 @@ def test_sigterm_leaves_no_object_and_no_open_upload(pod: WorkerPod, large: byte
     assert pod.data() == {"csv/small.csv": b"1,2\n"}
     assert ended.outcome.manifest is not None
     assert [row.key for row in pod.manifest()] == ["bank/in/data/csv/small.csv"]
+
+
+def test_sigterm_while_the_key_ring_is_made(pod: WorkerPod, inbox: Inbox, pgp_key: PgpKey, tmp_path: Path) -> None:
+    """It is made while all else begins, so the end of that must wait for it, and take it away."""
+    inbox.put("a.csv.gpg", pgp_key.encrypt(b"1,2\n"))
+    gpg = shutil.which("gpg")
+    begun, closed = tmp_path / "begun", tmp_path / "closed"
+    closed.touch()
+    wrapper = tmp_path / "bin" / "gpg"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *--import*) : > {begun}; while [ -e {closed} ]; do sleep 0.02; done ;; esac\n'
+        f'exec {gpg} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    pod.environment["PATH"] = f"{wrapper.parent}:{os.environ['PATH']}"
+    process = pod.start()
+    try:
+        wait_until(lambda: begun.exists() and "files selected" in pod.log())
+        process.send_signal(signal.SIGTERM)
+    finally:
+        closed.unlink()
+    ended = pod.end(process)
+
+    assert (ended.code, ended.outcome.category) == (50, Category.CANCELLED), ended.log
+    assert pod.data() == {}
+    assert list((pod.folder / "m").iterdir()) == []
+    assert gpg_of(pod.folder / "m") == []
 
 
 def test_after_sigkill_a_rerun_stores_everything_once(pod: WorkerPod, large: bytes, source: TcpProxy) -> None:
