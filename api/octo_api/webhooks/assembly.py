@@ -44,7 +44,7 @@ def assemble(
     deliverer = Deliverer(
         database,
         sender,
-        peppers=settings.peppers,
+        keys=settings.webhook_signing_keys,
         clock=clock,
         chance=lambda: int.from_bytes(random(4), "big") / 2**32,
         disable_after=settings.webhook_disable_after,
@@ -59,7 +59,7 @@ def assemble(
         policy=policy,
         allow_http=settings.webhook_allow_http,
         at_most=settings.webhooks_per_namespace,
-        pepper=settings.peppers[0],
+        key=settings.webhook_signing_keys[0],
         clock=clock,
         random=random,
     )

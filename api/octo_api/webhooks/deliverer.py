@@ -41,7 +41,7 @@ class Deliverer:
         database: Database,
         sender: Sender,
         *,
-        peppers: Sequence[str],
+        keys: Sequence[str],
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         disable_after: timedelta,
@@ -52,7 +52,7 @@ class Deliverer:
     ) -> None:
         self._database = database
         self._sender = sender
-        self._peppers = peppers
+        self._keys = keys
         self._clock = clock
         self._chance = chance
         self._disable_after = disable_after
@@ -119,8 +119,8 @@ class Deliverer:
         salts = [webhook.salt]
         if webhook.previous_salt is not None and webhook.previous_until is not None and now < webhook.previous_until:
             salts.append(webhook.previous_salt)
-        # While an old pepper is accepted, secrets that were shown under it sign too.
-        return [signing.derive(pepper, webhook.id, salt) for salt in salts for pepper in self._peppers]
+        # While an old key is given, secrets that came of it sign too.
+        return [signing.derive(key, webhook.id, salt) for salt in salts for key in self._keys]
 
     async def _body(self, delivery: Delivery) -> dict[str, Any] | None:
         if delivery.position is None:

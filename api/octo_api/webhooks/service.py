@@ -40,7 +40,7 @@ class WebhookService:
         policy: AddressPolicy,
         allow_http: bool,
         at_most: int,
-        pepper: str,
+        key: str,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
@@ -49,7 +49,7 @@ class WebhookService:
         self._policy = policy
         self._allow_http = allow_http
         self._at_most = at_most
-        self._pepper = pepper
+        self._key = key
         self._clock = clock
         self._random = random
 
@@ -203,7 +203,7 @@ class WebhookService:
             raise InvalidError(REFUSED, field="/url")
 
     def _secret(self, webhook: Webhook) -> str:
-        return signing.text_of(signing.derive(self._pepper, webhook.id, webhook.salt))
+        return signing.text_of(signing.derive(self._key, webhook.id, webhook.salt))
 
     def _token(self, size: int) -> str:
         return base64.b32encode(self._random(size)).decode().lower()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
-from octo_core.settings import Settings
+from octo_api.auth.settings import KeySettings
 
 Network = IPv4Network | IPv6Network
 
 
-class WebhookSettings(Settings):
+class WebhookSettings(KeySettings):
     """Where webhooks may lead, and how patient Octo is with them."""
 
+    webhook_signing_key: SecretStr | None = Field(
+        default=None, min_length=32, description="Secret from which those of webhooks are derived; else the pepper."
+    )
+    webhook_signing_key_previous: SecretStr | None = Field(
+        default=None, min_length=32, description="The one before: messages carry the signatures of both."
+    )
     webhook_allowed_networks: tuple[Network, ...] = Field(
         default=(),
         description="Networks that webhooks may reach although they are not public, such as 10.1.0.0/16; a JSON list.",
@@ -36,6 +43,20 @@ class WebhookSettings(Settings):
         default=5 * 86_400, ge=0, description="A webhook that took nothing for so long is disabled."
     )
     webhooks_per_namespace: int = Field(default=100, ge=0)
+
+    @model_validator(mode="after")
+    def _check_signing_keys(self) -> Self:
+        if self.webhook_signing_key is None and self.webhook_signing_key_previous is not None:
+            raise ValueError("webhook_signing_key_previous needs webhook_signing_key")
+        return self
+
+    @property
+    def webhook_signing_keys(self) -> tuple[str, ...]:
+        """The present key first: new secrets come of it, and all sign. Without one, the peppers, as in Octo 0.1."""
+        if self.webhook_signing_key is None:
+            return self.peppers
+        given = (self.webhook_signing_key, self.webhook_signing_key_previous)
+        return tuple(key.get_secret_value() for key in given if key is not None)
 
     @property
     def webhook_lease(self) -> timedelta:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 PREFIX = "whsec_"
 
 
-def derive(pepper: str, webhook_id: str, salt: str) -> bytes:
+def derive(key: str, webhook_id: str, salt: str) -> bytes:
     """A webhook's secret. Derived anew each time, so that the database alone can sign nothing."""
     label = f"octo webhook v1\0{webhook_id}\0{salt}"
-    return hmac.new(pepper.encode(), label.encode(), hashlib.sha256).digest()
+    return hmac.new(key.encode(), label.encode(), hashlib.sha256).digest()
 
 
 def text_of(secret: bytes) -> str:

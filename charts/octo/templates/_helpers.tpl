@@ -185,7 +185,10 @@ and every other call of a random function gives another.
 {{- end -}}
 {{- $pepper := include "octo.kept" (list . (include "octo.authSecret" .) "apiKeyPepper") -}}
 {{- $signing := "" -}}
+{{- $webhooks := "" -}}
 {{- if not .Values.auth.existingSecret -}}
+{{/* An installation from before webhooks had a key of their own derived their secrets from the pepper: they stay. */}}
+{{- $webhooks = include "octo.kept" (list . (include "octo.authSecret" .) "webhookSigningKey") | default $pepper | default (randBytes 32) -}}
 {{- $pepper = $pepper | default (randBytes 32) -}}
 {{- $signing = include "octo.kept" (list . (include "octo.authSecret" .) "tokenSigningKey") | default (randBytes 32) -}}
 {{- end -}}
@@ -196,7 +199,7 @@ and every other call of a random function gives another.
 {{- if not .Values.auth.bootstrapApiKey.existingSecret -}}
 {{- $key = include "octo.kept" (list . (include "octo.bootstrapSecret" .) "apiKey") | default (printf "octo_%s_%s" $id $random) -}}
 {{- end -}}
-{{- $_ := set .Values "generated" (dict "password" $password "url" $url "pepper" $pepper "signing" $signing "key" $key) -}}
+{{- $_ := set .Values "generated" (dict "password" $password "url" $url "pepper" $pepper "signing" $signing "webhooks" $webhooks "key" $key) -}}
 {{- end -}}
 {{- end -}}
 
@@ -209,7 +212,7 @@ Secrets, and must not help them to guess a password. Without a pepper to read, n
 {{- include "octo.generate" . -}}
 {{- $made := .Values.generated -}}
 {{- if $made.pepper -}}
-octo.dev/secrets: {{ printf "%s|%s|%s|%s" $made.pepper $made.signing $made.key $made.url | sha256sum | trunc 16 | quote }}
+octo.dev/secrets: {{ printf "%s|%s|%s|%s|%s" $made.pepper $made.signing $made.webhooks $made.key $made.url | sha256sum | trunc 16 | quote }}
 {{- end -}}
 {{- end -}}
 

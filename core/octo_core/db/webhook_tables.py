@@ -12,7 +12,7 @@ from octo_core.db.tables import Base
 
 
 class WebhookRow(Base):
-    """A subscription. Its secrets are derived from the server's pepper and these salts, and stand nowhere."""
+    """A subscription. Its secrets are derived from the server's signing key and these salts, and stand nowhere."""
 
     __tablename__ = "webhooks"
 

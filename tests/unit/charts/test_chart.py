@@ -122,6 +122,8 @@ def test_files_that_the_processes_read(embedded: list[Object]) -> None:
         "octo_database_url",
         "octo_api_key_pepper",
         "octo_token_signing_key",
+        "octo_webhook_signing_key",
+        "octo_webhook_signing_key_previous",
         "octo_bootstrap_api_key",
     }
     assert paths(found["Deployment/octo-controller"]) == {"octo_database_url"}
@@ -230,6 +232,8 @@ def test_generated_secrets_have_the_right_form(embedded: list[Object]) -> None:
     assert re.fullmatch("octo_[a-z2-7]{12}_[A-Za-z0-9_-]{43}", secret(embedded, "octo-bootstrap-api-key", "apiKey"))
     assert len(secret(embedded, "octo-auth", "apiKeyPepper")) >= 32
     assert len(secret(embedded, "octo-auth", "tokenSigningKey")) >= 32
+    assert len(secret(embedded, "octo-auth", "webhookSigningKey")) >= 32
+    assert secret(embedded, "octo-auth", "webhookSigningKey") != secret(embedded, "octo-auth", "apiKeyPepper")
     password = secret(embedded, "octo-postgres", "password")
     assert secret(embedded, "octo-database", "databaseUrl") == (
         f"postgresql://octo:{password}@octo-postgres.octo.svc:5432/octo"
@@ -252,7 +256,10 @@ def test_ones_own_secrets() -> None:
     )
     assert not of_kind(objects, "Secret")
     volumes = dict(pods(objects))["Deployment/octo-api"]["volumes"]
-    assert [source["secret"]["name"] for source in volumes[0]["projected"]["sources"]] == ["db", "auth", "key"]
+    sources = [source["secret"] for source in volumes[0]["projected"]["sources"]]
+    assert [source["name"] for source in sources if not source.get("optional")] == ["db", "auth", "key"]
+    # A Secret from before webhooks had a key of their own is enough.
+    assert {source["name"] for source in sources if source.get("optional")} == {"auth"}
 
 
 # ---- Postgres and the migration --------------------------------------------------------------------
