@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,6 +14,7 @@ from starlette.types import Scope
 from octo_api.limits.buckets import Allowance
 
 _KEY = "octo.request"
+_AT_HAND: ContextVar[RequestContext | None] = ContextVar("octo_request", default=None)
 
 
 @dataclass(slots=True)
@@ -33,6 +37,12 @@ class RequestContext:
     """What is still being written; the answer waits for it, so that whoever has one reads what they did."""
     allowance: Allowance | None = None
     """What is left of the caller's share, once the caller is known."""
+    intent: str | None = None
+    """Id of what the request said beforehand for the audit log; see ``audit.intents``."""
+    parts: int = 0
+    """How many changes it has spoken of."""
+    intended: bool = False
+    """Whether at least one of those is known to be committed."""
 
     async def written(self) -> None:
         """Wait until what is being written is committed, or cannot be for now."""
@@ -40,9 +50,20 @@ class RequestContext:
             await asyncio.wait(self.writes)
             self.writes.clear()
 
-    def attach(self, scope: Scope) -> None:
-        """Make this the context of a request."""
+    @contextmanager
+    def attached(self, scope: Scope) -> Iterator[None]:
+        """Make this the context of a request, and the one at hand inside."""
         scope[_KEY] = self
+        token = _AT_HAND.set(self)
+        try:
+            yield
+        finally:
+            _AT_HAND.reset(token)
+
+    @staticmethod
+    def current() -> RequestContext | None:
+        """The context of the request at hand; None of work beside the requests."""
+        return _AT_HAND.get()
 
     @classmethod
     def of(cls, scope: Scope) -> Self:

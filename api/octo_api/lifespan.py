@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 
+from octo_api.audit.intents import Intents
 from octo_api.audit.log import AuditLog
 from octo_api.audit.reader import AuditReader
+from octo_api.audit.repair import AuditRepair
 from octo_api.auth import keyring
 from octo_api.auth.assembly import Auth, assemble
 from octo_api.auth.keys import KnownKeys
@@ -52,7 +54,7 @@ from octo_core.db import migrate
 from octo_core.db.events_listener import listen
 from octo_core.db.group_commit import GroupCommit
 from octo_core.db.session import Database
-from octo_core.db.submissions import AUDIT, CLAIM, RECORD
+from octo_core.db.submissions import AUDIT, CLAIM, INTENT, RECORD
 from octo_core.domain.errors import DatabaseUnavailableError
 from octo_core.kube.client import KubeClient
 
@@ -87,9 +89,10 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
         kube = await KubeClient.connect(settings.kubeconfig, timeout=_KUBE_TIMEOUT_SECONDS)
         stack.push_async_callback(kube.close)
         stack.push_async_callback(_flush, process.audit, database)
-        claims = await stack.enter_async_context(GroupCommit(database, CLAIM))
+        claims = await stack.enter_async_context(GroupCommit(database, CLAIM, INTENT))
         records = await stack.enter_async_context(GroupCommit(database, RECORD, AUDIT))
         process.audit.write_with(records)
+        intents = Intents(claims, clock=process.clock, new_id=lambda: process.random(12).hex(), metrics=process.metrics)
         submission = Submission(kube, clock=process.clock)
         first_key = asyncio.Event()
         auth = assemble(
@@ -97,20 +100,34 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
             database=database,
             kube=kube,
             namespace=settings.namespace,
+            intents=intents,
             clock=process.clock,
             random=process.random,
         )
         webhooks = webhook_assembly.assemble(
-            settings, database, clock=process.clock, random=process.random, metrics=process.metrics
+            settings,
+            database,
+            intents=intents,
+            clock=process.clock,
+            random=process.random,
+            metrics=process.metrics,
         )
         stack.push_async_callback(webhooks.sender.close)
-        services = _services(process, database, kube, submission, claims, records, auth, webhooks, first_key)
+        services = _services(process, database, kube, submission, claims, records, intents, auth, webhooks, first_key)
         sweeper = Sweeper(
             database,
             submission,
             metrics=process.metrics,
             clock=process.clock,
             older_than=timedelta(seconds=settings.sweep_after_seconds),
+        )
+        repair = AuditRepair(
+            database,
+            kube,
+            process.audit,
+            metrics=process.metrics,
+            clock=process.clock,
+            older_than=timedelta(seconds=settings.audit_repair_after_seconds),
         )
         app.state.services = services
         tailer = Tailer(
@@ -124,6 +141,7 @@ async def serving(app: FastAPI, process: Process) -> AsyncIterator[None]:
 
         _start(stack, process.audit.run(database))
         _start(stack, repeat("sweep of claims", sweeper.sweep, every=settings.sweep_interval_seconds))
+        _start(stack, repeat("repair of the audit log", repair.round, every=settings.sweep_interval_seconds))
         archiver = services.log_archiver
         _start(stack, repeat("archive of logs", archiver.round, every=settings.log_archive_interval_seconds))
         _start(stack, repeat("forgetting of logs", archiver.forget, every=_PRUNE_SECONDS))
@@ -153,6 +171,7 @@ def _services(
     submission: Submission,
     claims: GroupCommit,
     records: GroupCommit,
+    intents: Intents,
     auth: Auth,
     webhooks: Webhooks,
     first_key: asyncio.Event,
@@ -160,14 +179,14 @@ def _services(
     settings, clock = process.settings, process.clock
     feed = Feed()
     process.metrics.event_streams.set_function(lambda: feed.streams)
-    providers = ProviderService(kube)
+    providers = ProviderService(kube, intents=intents)
     cursors = CursorCodec(settings.token_signing_key.get_secret_value())
 
     def new_key() -> str:
         return base64.b32encode(process.random(20)).decode()
 
     pod_logs = PodLogs(kube)
-    changes = JobChanges(database, kube, clock=clock)
+    changes = JobChanges(database, kube, intents=intents, clock=clock)
     jobs = JobService(
         database,
         kube,
@@ -175,6 +194,7 @@ def _services(
         submission=submission,
         claims=claims,
         records=records,
+        intents=intents,
         metrics=process.metrics,
         clock=clock,
         new_key=new_key,
@@ -215,7 +235,7 @@ def _services(
         providers=providers,
         verifications=VerificationService(database),
         ledger=LedgerService(database, providers, new_key=new_key),
-        schedules=ScheduleService(database, kube, clock=clock),
+        schedules=ScheduleService(database, kube, intents=intents, clock=clock),
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)
         ),

@@ -51,3 +51,13 @@ class Metrics:
             "Audit rows that could not be written; they stand in the log.",
             registry=self.registry,
         )
+        self.audit_unannounced = Counter(
+            "octo_audit_unannounced_total",
+            "Changes made while Postgres was away, so that a crash at that moment would have left no audit row.",
+            registry=self.registry,
+        )
+        self.audit_repairs = Counter(
+            "octo_audit_repairs_total",
+            "Audit rows of requests that a crash cut off, written afterwards.",
+            registry=self.registry,
+        )

@@ -54,8 +54,7 @@ class RequestMiddleware:
             request_id=given if _REQUEST_ID.fullmatch(given) else self._new_request_id(),
             client=self._clients.of(peer[0] if peer else None, headers.getlist("X-Forwarded-For")),
         )
-        context.attach(scope)
-        with log_context(request_id=context.request_id):
+        with context.attached(scope), log_context(request_id=context.request_id):
             await self._serve(scope, receive, send, context)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:

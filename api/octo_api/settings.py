@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from octo_api.console.settings import ConsoleSettings
 from octo_api.limits.settings import LimitSettings
@@ -22,6 +23,11 @@ class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettin
     )
     shutdown_grace_seconds: int = Field(default=20, ge=0, description="For requests under way after that.")
     audit_retention_days: int = Field(default=400, ge=31, description="Age at which audit rows are deleted.")
+    audit_repair_after_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="Age at which a request without an audit row counts as cut off by a crash.",
+    )
     # More than the hour that repairs allow a claim, see jobs.submission.
     idempotency_ttl_seconds: int = Field(default=7 * 86_400, ge=7200)
     sweep_after_seconds: float = Field(
@@ -42,6 +48,12 @@ class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettin
     progress_interval_seconds: float = Field(
         default=10.0, ge=0, description="Progress is written to an OctoJob at most this often."
     )
+
+    @model_validator(mode="after")
+    def _repair_only_what_is_over(self) -> Self:
+        if self.audit_repair_after_seconds < self.request_timeout_seconds:
+            raise ValueError("audit_repair_after_seconds is below request_timeout_seconds: requests would be under way")
+        return self
 
     @property
     def event_retention(self) -> timedelta:

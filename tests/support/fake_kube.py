@@ -52,6 +52,8 @@ class FakeKube:
     """Seconds to wait before an answer, by method."""
     logs: dict[str, str] = field(default_factory=dict)
     """Lines with timestamps, by the path of the pod."""
+    time: str = "2026-01-02T03:04:05Z"
+    """When what is put was created, unless it says so itself."""
     version: int = 1000
     url: str = ""
 
@@ -65,7 +67,7 @@ class FakeKube:
         if "/namespaces/" in path:
             meta.setdefault("namespace", path.split("/namespaces/")[1].split("/")[0])
         meta.setdefault("uid", str(uuid.uuid4()))
-        meta.setdefault("creationTimestamp", "2026-01-02T03:04:05Z")
+        meta.setdefault("creationTimestamp", self.time)
         meta["resourceVersion"] = str(self.version)
         self.objects[path] = stored
         return stored

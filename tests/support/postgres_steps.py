@@ -19,7 +19,7 @@ from typing import Literal
 When = Literal["before", "after"]
 Hook = Callable[[frozenset[str], When], Awaitable[None]]
 
-_WRITES = re.compile(r"\s*(?:INSERT\s+INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
+_WRITES = re.compile(r"(?:\bINSERT\s+INTO|^\s*UPDATE)\s+(\w+)", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(COMMIT|ROLLBACK)", re.IGNORECASE)
 _SSL, _CANCEL = 80877103, 80877102
 
@@ -143,9 +143,7 @@ class _Connection:
         return None
 
     async def _look(self, sql: str) -> None:
-        written = _WRITES.match(sql)
-        if written is not None:
-            self._written.add(written[1].lower())
+        self._written.update(table.lower() for table in _WRITES.findall(sql))
         ends = _ENDS.match(sql)
         if ends is not None:
             tables, self._written = frozenset(self._written), set()

@@ -47,6 +47,7 @@ class AuditLog:
         self._pending: list[_Pending] = []
         self._wake = asyncio.Event()
         self._away = False
+        self._flushing = asyncio.Lock()
         self._group: GroupCommit | None = None
 
     def write_with(self, group: GroupCommit) -> None:
@@ -76,6 +77,8 @@ class AuditLog:
             request_id=context.request_id,
             client=context.client,
             details=context.details,
+            intent=context.intent,
+            intended=context.intended,
         )
         logger.info(
             "%s %s",
@@ -125,6 +128,10 @@ class AuditLog:
 
     async def flush(self, database: Database) -> None:
         """Write all that is pending; raises DatabaseUnavailableError and keeps what was not written."""
+        async with self._flushing:
+            await self._flush(database)
+
+    async def _flush(self, database: Database) -> None:
         self._wake.clear()
         while self._pending:
             batch = self._pending[:_BATCH]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from octo_api.audit.intents import Intents
 from octo_api.auth.caller import Caller
 from octo_api.auth.credentials import PlainKey, new_key
 from octo_api.auth.keys import KnownKeys
@@ -27,12 +28,14 @@ class ApiKeyService:
         *,
         auth: AuthService,
         keys: KnownKeys,
+        intents: Intents,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._auth = auth
         self._keys = keys
+        self._intents = intents
         self._clock = clock
         self._random = random
 
@@ -70,6 +73,7 @@ class ApiKeyService:
         )
         async with self._database.transaction() as session:
             await api_keys.add(session, made)
+            await self._intents.within(session, resource=made.id)
         return made, plain
 
     async def rotate(self, caller: Caller, key_id: str, *, overlap: timedelta) -> tuple[ApiKey, PlainKey]:
@@ -99,6 +103,7 @@ class ApiKeyService:
             )
             await api_keys.add(session, made)
             await api_keys.expire(session, old.id, at=now + overlap)
+            await self._intents.within(session)
         self._keys.forget(key_id)
         return made, plain
 
@@ -112,6 +117,7 @@ class ApiKeyService:
             key = await self._find(session, caller, key_id)
             await self._require_power_over(caller, key)
             await api_keys.revoke(session, key_id, now=now)
+            await self._intents.within(session)
         self._keys.forget(key_id)
         return await self.get(caller, key_id)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from octo_api.audit.intents import Intents
 from octo_api.auth.access_review import AccessReviewRights
 from octo_api.auth.api_keys import ApiKeyService
 from octo_api.auth.bindings import BindingRights, Rights
@@ -37,6 +38,7 @@ def assemble(
     database: Database,
     kube: KubeClient,
     namespace: str,
+    intents: Intents,
     clock: Callable[[], datetime],
     random: Callable[[int], bytes],
 ) -> Auth:
@@ -69,7 +71,7 @@ def assemble(
     return Auth(
         service,
         known_keys=keys,
-        api_keys=ApiKeyService(database, auth=service, keys=keys, clock=clock, random=random),
+        api_keys=ApiKeyService(database, auth=service, keys=keys, intents=intents, clock=clock, random=random),
         key_ring=ring,
     )
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from octo_api.audit.intents import Intents, of_object
 from octo_api.auth.caller import Caller
 from octo_api.errors import ContendedError, InvalidStateError, PreconditionFailedError, acting_on_cluster
 from octo_api.etags import require_match
@@ -34,9 +35,12 @@ _GONE = "The OctoJob is gone from the cluster; only its history is left."
 class JobChanges:
     """What can be done to runs."""
 
-    def __init__(self, database: Database, kube: KubeClient, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, kube: KubeClient, *, intents: Intents, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._kube = kube
+        self._intents = intents
         self._clock = clock
 
     async def cancel(self, caller: Caller, uid: str, request: CancelRequest) -> JobRecord:
@@ -56,6 +60,7 @@ class JobChanges:
             if state.terminal or change is None:
                 return job_reads.record_of(job)
             meta = {key: job["metadata"][key] for key in ("uid", "resourceVersion")}
+            await self._announce(record, "changed", meta, {"spec": {"cancel": change}})
             try:
                 with acting_on_cluster():
                     job = await self._kube.patch(
@@ -87,6 +92,7 @@ class JobChanges:
                 raise InvalidStateError(f"the job has ended: {state}")
             meta = {key: job["metadata"][key] for key in ("uid", "resourceVersion")}
             changed = {**body, "metadata": {**body.get("metadata", {}), **meta}}
+            await self._announce(record, "changed", meta, body)
             try:
                 with acting_on_cluster():
                     job = await self._kube.patch(OCTOJOBS, record.namespace, record.name, changed)
@@ -105,12 +111,17 @@ class JobChanges:
         Raises JobNotFoundError or ClusterUnavailableError.
         """
         record = await self._get(caller, uid)
+        await self._announce(record, "deleted", {"uid": uid})
         try:
             with acting_on_cluster():
                 await self._kube.delete(OCTOJOBS, record.namespace, record.name, uid=uid)
         except (NotFoundError, ConflictError):
             logger.info("nothing to delete", extra={"job_uid": uid})
         return record
+
+    async def _announce(self, record: JobRecord, kind: str, meta: dict[str, str], change: Raw | None = None) -> None:
+        probe = of_object(kind, OCTOJOBS, record.namespace, record.name, **meta, change=change)
+        await self._intents.note(probe, resource=record.uid, namespace=record.namespace)
 
     async def _get(self, caller: Caller, uid: str) -> JobRecord:
         async with self._database.transaction() as session:

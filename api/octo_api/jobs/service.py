@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from octo_api.audit.intents import Intents, of_claim
 from octo_api.auth.caller import Caller
 from octo_api.errors import JobNotFoundError, acting_on_cluster
 from octo_api.jobs.known_providers import KnownProviders
@@ -65,6 +66,7 @@ class JobService:
         submission: Submission,
         claims: GroupCommit,
         records: GroupCommit,
+        intents: Intents,
         metrics: Metrics,
         clock: Callable[[], datetime],
         new_key: Callable[[], str],
@@ -73,6 +75,7 @@ class JobService:
         self._database = database
         self._claims = claims
         self._records = records
+        self._intents = intents
         self._repeats = asyncio.Semaphore(_REPEATS_AT_ONCE)
         self._kube = kube
         self._known = KnownProviders(providers, clock=clock)
@@ -98,8 +101,12 @@ class JobService:
             standing = await self._standing(claim) if idempotency_key is not None else None
             if standing is None:
                 raise
+            if standing.job_uid is None:
+                await self._intents.note(of_claim(claim), namespace=claim.namespace)
         else:
-            standing = await self._claims.add(CLAIM, claim)
+            intent = self._intents.make(of_claim(claim), namespace=claim.namespace)
+            standing = await self._claims.add(CLAIM, replace(claim, intent=intent))
+            self._intents.made(intent)
         if standing is not None:
             return await self._repeat(standing, claim.fingerprint)
         return await self._submit(claim, keyed=idempotency_key is not None)

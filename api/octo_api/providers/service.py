@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from octo_api.audit.intents import Intents, change_between, of_object
 from octo_api.errors import ContendedError, CursorExpiredError, ProviderNotFoundError, acting_on_cluster
 from octo_api.etags import require_match
 from octo_api.providers.schemas import provider_etag
@@ -19,8 +21,9 @@ _TRIES = 5
 class ProviderService:
     """What can be done with providers. Who may do it has been decided before."""
 
-    def __init__(self, kube: KubeClient) -> None:
+    def __init__(self, kube: KubeClient, *, intents: Intents) -> None:
         self._kube = kube
+        self._intents = intents
 
     async def get(self, namespace: str, name: str) -> Raw:
         """One provider. Raises ProviderNotFoundError or ClusterUnavailableError."""
@@ -45,6 +48,8 @@ class ProviderService:
     async def create(self, namespace: str, provider: Raw, *, dry_run: bool) -> Raw:
         """Make a provider. Raises AlreadyExistsError, InvalidError with the fields, or ClusterUnavailableError."""
         name = provider["metadata"]["name"]
+        if not dry_run:
+            await self._announce("created", namespace, name, change={"spec": provider["spec"]})
         try:
             with acting_on_cluster():
                 return await self._kube.create(OCTOPROVIDERS, namespace, provider, dry_run=dry_run)
@@ -69,6 +74,15 @@ class ProviderService:
             wanted = edit(current)
             if wanted == current:
                 return current
+            if not dry_run:
+                await self._announce(
+                    "changed",
+                    namespace,
+                    name,
+                    uid=current["metadata"]["uid"],
+                    resourceVersion=current["metadata"]["resourceVersion"],
+                    change=change_between(current, wanted),
+                )
             try:
                 with acting_on_cluster():
                     return await self._kube.replace(OCTOPROVIDERS, namespace, name, wanted, dry_run=dry_run)
@@ -89,6 +103,7 @@ class ProviderService:
             current = await self.get(namespace, name)
             require_match(if_match, provider_etag(current))
             meta = current["metadata"]
+            await self._announce("deleted", namespace, name, uid=meta["uid"])
             try:
                 with acting_on_cluster():
                     await self._kube.delete(
@@ -104,6 +119,10 @@ class ProviderService:
                 raise _not_found(namespace, name) from error
             return
         raise ContendedError("The OctoProvider changes too fast; try again.")
+
+    async def _announce(self, kind: str, namespace: str, name: str, **more: Any) -> None:
+        probe = of_object(kind, OCTOPROVIDERS, namespace, name, **more)
+        await self._intents.note(probe, resource=name, namespace=namespace)
 
 
 def _not_found(namespace: str, name: str) -> ProviderNotFoundError:

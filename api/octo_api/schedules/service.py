@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from octo_api.audit.intents import Intents, of_object
 from octo_api.errors import ContendedError, acting_on_cluster
 from octo_api.schedules.schemas import BackfilledTick
 from octo_core.crd.resources import Raw
@@ -21,9 +22,12 @@ from octo_core.kube.resources import OCTOJOBS
 class ScheduleService:
     """A tick has one name, and a name one run: in the cluster by the API server's word, in the archive by ours."""
 
-    def __init__(self, database: Database, kube: KubeClient, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, kube: KubeClient, *, intents: Intents, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._kube = kube
+        self._intents = intents
         self._clock = clock
 
     async def backfill(
@@ -47,6 +51,7 @@ class ScheduleService:
     async def _made(self, namespace: str, name: str, manifest: Raw) -> tuple[str, bool]:
         """The uid of the OctoJob of that name, and whether it was made now."""
         created = True
+        await self._intents.note(of_object("created", OCTOJOBS, namespace, name, change={"spec": manifest["spec"]}))
         try:
             with acting_on_cluster():
                 job = await self._kube.create(OCTOJOBS, namespace, manifest)

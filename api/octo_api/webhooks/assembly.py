@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import octo_api
+from octo_api.audit.intents import Intents
 from octo_api.metrics import Metrics
 from octo_api.settings import ApiSettings
 from octo_api.webhooks.addresses import AddressPolicy
@@ -29,6 +30,7 @@ def assemble(
     settings: ApiSettings,
     database: Database,
     *,
+    intents: Intents,
     clock: Callable[[], datetime],
     random: Callable[[int], bytes],
     metrics: Metrics,
@@ -60,6 +62,7 @@ def assemble(
         allow_http=settings.webhook_allow_http,
         at_most=settings.webhooks_per_namespace,
         key=settings.webhook_signing_keys[0],
+        intents=intents,
         clock=clock,
         random=random,
     )

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from octo_api.audit.intents import Intents
 from octo_api.auth.caller import Caller
 from octo_api.errors import DeliveryNotFoundError, WebhookNotFoundError
 from octo_api.webhooks import signing
@@ -41,6 +42,7 @@ class WebhookService:
         allow_http: bool,
         at_most: int,
         key: str,
+        intents: Intents,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
@@ -50,6 +52,7 @@ class WebhookService:
         self._allow_http = allow_http
         self._at_most = at_most
         self._key = key
+        self._intents = intents
         self._clock = clock
         self._random = random
 
@@ -72,6 +75,8 @@ class WebhookService:
         )
         async with self._database.transaction() as session:
             made = await webhooks.create(session, webhook, at_most=self._at_most)
+            if made:
+                await self._intents.within(session, resource=webhook.id)
         if not made:
             raise AlreadyExistsError(
                 f"namespace {namespace} has a webhook {request.name}, or {self._at_most} others, which is the most"
@@ -106,6 +111,7 @@ class WebhookService:
                 values |= {"disabled_at": self._clock(), "disabled_reason": REQUESTED}
             if values:
                 await webhooks.change(session, webhook_id, values)
+                await self._intents.within(session, namespace=webhook.namespace)
         self._deliverer.hint()
         return replace(webhook, **values)
 
@@ -119,6 +125,7 @@ class WebhookService:
                 "previous_until": self._clock() + overlap if overlap else None,
             }
             await webhooks.change(session, webhook_id, values)
+            await self._intents.within(session, namespace=webhook.namespace)
         rotated = replace(webhook, **values)
         return rotated, self._secret(rotated)
 
@@ -127,6 +134,7 @@ class WebhookService:
         async with self._database.transaction() as session:
             webhook = await self._find(session, caller, webhook_id, lock=True)
             await webhooks.remove(session, webhook_id)
+            await self._intents.within(session, namespace=webhook.namespace)
         return webhook
 
     async def test(self, caller: Caller, webhook_id: str) -> tuple[Webhook, Delivery]:
@@ -148,6 +156,7 @@ class WebhookService:
                 body=body,
                 lease=_TEST_LEASE,
             )
+            await self._intents.within(session, namespace=webhook.namespace)
         await self._deliverer.deliver(webhook, delivery, retried=False)
         return webhook, await self.delivery(caller, webhook_id, delivery.id)
 
@@ -178,6 +187,8 @@ class WebhookService:
             if webhook.disabled_at is not None:
                 raise ConflictError("the webhook is disabled: enable it first")
             found = await webhook_deliveries.send_again(session, webhook_id, delivery_id)
+            if found is not None:
+                await self._intents.within(session, namespace=webhook.namespace)
         if found is None:
             raise DeliveryNotFoundError(f"there is no delivery {delivery_id}")
         self._deliverer.hint()

@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select, text, tuple_
+from sqlalchemy import bindparam, select, text, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.db.tables import AuditRow
@@ -36,6 +37,10 @@ class AuditEntry:
     request_id: str
     client: str | None
     details: dict[str, Any] = field(default_factory=dict)
+    intent: str | None = None
+    """Id of the request in ``audit_intents``, if it said there what it was about to do."""
+    intended: bool = False
+    """Whether that is certain: then the row belongs to whoever takes the intent away, and to nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,27 @@ class AuditFilter:
     until: datetime | None = None
 
 
+# One statement, so that a request has either an intent or a row, and one row whoever writes it.
+_ADD = text(
+    """
+    WITH given AS (
+      SELECT * FROM jsonb_to_recordset(:entries) AS entry(
+        at timestamptz, actor text, action text, outcome text, namespace text, resource text, status smallint,
+        request_id text, client text, details jsonb, intent text, intended boolean)
+    ),
+    done AS (
+      DELETE FROM audit_intents WHERE id IN (SELECT intent FROM given WHERE intent IS NOT NULL) RETURNING id
+    )
+    INSERT INTO audit_log (at, actor, action, outcome, namespace, resource, status, request_id, client, details)
+    SELECT at, actor, action, outcome, namespace, resource, status, request_id, client, details
+    FROM given WHERE NOT intended OR intent IN (SELECT id FROM done)
+    """
+).bindparams(bindparam("entries", type_=JSONB))
+
+
 async def add(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
-    """Append the entries."""
-    await session.execute(insert(AuditRow), [asdict(entry) for entry in entries])
+    """Append the entries, in place of their intents; not one whose intent somebody else has completed."""
+    await session.execute(_ADD, {"entries": [asdict(entry) for entry in entries]})
 
 
 async def page(

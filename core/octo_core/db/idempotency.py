@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw
+from octo_core.db import audit_intents
+from octo_core.db.audit_intents import Intent
 from octo_core.db.session import DatabaseContendedError
 from octo_core.db.tables import IdempotencyKeyRow
 
@@ -29,6 +31,8 @@ class Claim:
     created_at: datetime
     expires_at: datetime
     job_uid: str | None = None
+    intent: Intent | None = field(default=None, compare=False)
+    """Written with the claim, whether it is made or another stands: what its request is about to do."""
 
 
 def key_of(claim: Claim) -> tuple[str, str]:
@@ -36,10 +40,12 @@ def key_of(claim: Claim) -> tuple[str, str]:
     return claim.tenant, claim.key_hash
 
 
+_COLUMNS = tuple(each.name for each in fields(Claim) if each.name != "intent")
 # One document for any number of rows: one statement to prepare, and one round trip.
 _DOCUMENT = bindparam("claims", type_=JSONB)
 _TAKE = text(
-    """
+    f"""
+    WITH intended AS ({audit_intents.ADD})
     INSERT INTO idempotency_keys
       (tenant, key_hash, fingerprint, namespace, job_name, manifest, created_at, expires_at, job_uid)
     SELECT tenant, key_hash, fingerprint, namespace, job_name, manifest, created_at, expires_at, job_uid
@@ -48,8 +54,8 @@ _TAKE = text(
       created_at timestamptz, expires_at timestamptz, job_uid text)
     ON CONFLICT DO NOTHING
     RETURNING tenant, key_hash
-    """
-).bindparams(_DOCUMENT)
+    """  # noqa: S608 - put together from two constants
+).bindparams(_DOCUMENT, audit_intents.INTENTS)
 _FINISH = text(
     """
     UPDATE idempotency_keys AS known SET job_uid = held.job_uid
@@ -79,6 +85,12 @@ async def find(session: AsyncSession, tenant: str, key_hash: str, *, now: dateti
     return None if row is None else _claim(row)
 
 
+async def find_any(session: AsyncSession, tenant: str, key_hash: str) -> Claim | None:
+    """The claim on this key, expired or not."""
+    row = await session.get(IdempotencyKeyRow, (tenant, key_hash))
+    return None if row is None else _claim(row)
+
+
 async def take(session: AsyncSession, claim: Claim) -> Claim | None:
     """Make the claim, in place of an expired one; None if it was made, else the one that stands.
 
@@ -95,7 +107,7 @@ async def take(session: AsyncSession, claim: Claim) -> Claim | None:
         )
         made = await session.scalar(
             insert(IdempotencyKeyRow)
-            .values(asdict(claim))
+            .values(_values(claim))
             .on_conflict_do_nothing()
             .returning(IdempotencyKeyRow.key_hash)
         )
@@ -112,7 +124,7 @@ async def take_many(session: AsyncSession, claims: Sequence[Claim]) -> list[Clai
     first: dict[tuple[str, str], Claim] = {}
     for claim in claims:
         first.setdefault(key_of(claim), claim)
-    made = await _insert(session, first.values())
+    made = await _insert(session, first.values(), [claim.intent for claim in claims if claim.intent is not None])
     standing: dict[tuple[str, str], Claim] = {}
     for key, claim in first.items():
         if key not in made:
@@ -139,11 +151,12 @@ async def finish_many(session: AsyncSession, claims: Sequence[Claim]) -> None:
     for row in noted:
         del latest[row.tenant, row.key_hash]
     if latest:
-        await _insert(session, latest.values())
+        await _insert(session, latest.values(), ())
 
 
-async def _insert(session: AsyncSession, claims: Iterable[Claim]) -> set[tuple[str, str]]:
-    made = await session.execute(_TAKE, {"claims": [_values(claim) for claim in claims]})
+async def _insert(session: AsyncSession, claims: Iterable[Claim], intents: Sequence[Intent]) -> set[tuple[str, str]]:
+    values = {"claims": [_values(claim) for claim in claims], "intents": audit_intents.values_of(intents)}
+    made = await session.execute(_TAKE, values)
     return {(row.tenant, row.key_hash) for row in made}
 
 
@@ -154,7 +167,7 @@ async def finish(session: AsyncSession, claim: Claim, job_uid: str) -> None:
     """
     await session.execute(
         insert(IdempotencyKeyRow)
-        .values({**asdict(claim), "job_uid": job_uid})
+        .values({**_values(claim), "job_uid": job_uid})
         .on_conflict_do_update(
             index_elements=["tenant", "key_hash"],
             set_={"job_uid": job_uid},
@@ -213,7 +226,7 @@ async def delete_expired(session: AsyncSession, *, now: datetime, limit: int = 1
 
 def _values(claim: Claim) -> dict[str, Any]:
     # Not by asdict, which copies the whole manifest.
-    return {field.name: getattr(claim, field.name) for field in fields(claim)}
+    return {name: getattr(claim, name) for name in _COLUMNS}
 
 
 def _claim(row: IdempotencyKeyRow) -> Claim:

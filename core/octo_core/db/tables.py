@@ -370,3 +370,17 @@ class AuditRow(Base):
     details: Mapped[dict[str, Any]]
 
     __table_args__ = (Index(None, "at", "id"), Index(None, "actor", "at", "id"), Index(None, "namespace", "at", "id"))
+
+
+class AuditIntentRow(Base):
+    """A change that a request is about to make, and that is not in the audit log yet."""
+
+    __tablename__ = "audit_intents"
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="drawn for the request")
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="a request may do several things")
+    at: Mapped[datetime]
+    entry: Mapped[dict[str, Any]] = mapped_column(comment="what of the audit row is known")
+    probe: Mapped[dict[str, Any]] = mapped_column(comment="how to see whether it was done")
+
+    __table_args__ = (Index(None, "at"),)

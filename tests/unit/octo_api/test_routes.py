@@ -115,5 +115,8 @@ def test_a_caller_may_do_what_its_key_says() -> None:
 def test_a_request_has_one_context() -> None:
     scope: dict[str, Any] = {}
     context = RequestContext("r", None)
-    context.attach(scope)
-    assert RequestContext.of(scope) is context
+    assert RequestContext.current() is None
+    with context.attached(scope):
+        assert RequestContext.of(scope) is context
+        assert RequestContext.current() is context
+    assert RequestContext.current() is None
