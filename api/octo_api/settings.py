@@ -56,6 +56,14 @@ class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettin
         return self
 
     @property
+    def webhook_signing_keys(self) -> tuple[str, ...]:
+        """The present key first: new secrets come of it, and all sign. Without one, the peppers, as in Octo 0.1."""
+        if self.webhook_signing_key is None:
+            return self.peppers
+        given = (self.webhook_signing_key, self.webhook_signing_key_previous)
+        return tuple(key.get_secret_value() for key in given if key is not None)
+
+    @property
     def event_retention(self) -> timedelta:
         """How far back the order of events is kept."""
         return timedelta(seconds=self.event_retention_seconds)

@@ -8,12 +8,12 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from octo_api.auth.settings import KeySettings
+from octo_core.settings import Settings
 
 Network = IPv4Network | IPv6Network
 
 
-class WebhookSettings(KeySettings):
+class WebhookSettings(Settings):
     """Where webhooks may lead, and how patient Octo is with them."""
 
     webhook_signing_key: SecretStr | None = Field(
@@ -49,14 +49,6 @@ class WebhookSettings(KeySettings):
         if self.webhook_signing_key is None and self.webhook_signing_key_previous is not None:
             raise ValueError("webhook_signing_key_previous needs webhook_signing_key")
         return self
-
-    @property
-    def webhook_signing_keys(self) -> tuple[str, ...]:
-        """The present key first: new secrets come of it, and all sign. Without one, the peppers, as in Octo 0.1."""
-        if self.webhook_signing_key is None:
-            return self.peppers
-        given = (self.webhook_signing_key, self.webhook_signing_key_previous)
-        return tuple(key.get_secret_value() for key in given if key is not None)
 
     @property
     def webhook_lease(self) -> timedelta:

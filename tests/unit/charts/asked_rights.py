@@ -36,6 +36,8 @@ BY_ARGUMENT = {
     "api/octo_api/reports/authorize.py get": ("PODS", "JOBS"),
     # What the cluster knows of a run, for its explanation.
     "api/octo_api/jobs/explainer.py list_page": ("PODS", "EVENTS"),
+    # What a request that was cut off would have changed.
+    "api/octo_api/audit/repair.py get": ("OCTOJOBS", "OCTOPROVIDERS"),
     # A command that an administrator runs, with rights of their own.
     "controller/octo_controller/restore.py create": (),
     # Inside of `_delete`, whose calls are read themselves.
