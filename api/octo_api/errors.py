@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from octo_api.context import RequestContext
 from octo_core.domain.errors import (
@@ -284,9 +285,18 @@ def response_of(problem: Problem, request: Request) -> Response:
 
 async def _handle(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
+    if problem.status == 405:
+        problem = replace(problem, headers={**problem.headers, "Allow": ", ".join(_methods_of(request))})
     if problem.status >= 500:
         logger.warning("request failed", extra={"code": problem.code, "cause": str(error)})
     return response_of(problem, request)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods of a path; the one route that the framework looks at has one of them."""
+    routes: Sequence[Route] = request.app.state.routes
+    path = request.scope["path"]
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
 
 
 def register_error_handlers(app: FastAPI) -> None:

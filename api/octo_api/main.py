@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 import octo_api
 from octo_api.audit.log import AuditLog
@@ -108,6 +109,7 @@ def create_app(
     )
     for noun in nouns:
         app.include_router(noun.router)
+    app.state.routes = [route for noun in nouns for route in noun.router.routes if isinstance(route, Route)]
     if settings.console_enabled:
         app.include_router(ConsoleRouter(settings, namespace=settings.namespace).router)
 

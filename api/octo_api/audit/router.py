@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from octo_api.audit.schemas import AuditPage, record_of
 from octo_api.auth.caller import Scope
@@ -14,9 +13,10 @@ from octo_api.deps import CallerDep, ServicesDep
 from octo_api.paging import Cursor, Limit, Namespace
 from octo_api.routing.base import BaseRouter
 from octo_core.db.audit import AuditFilter, AuditOutcome
+from octo_core.domain.model import Moment
 
 Exact = Annotated[str | None, Query(min_length=1, max_length=255, pattern="^[!-~]+$")]
-Moment = Annotated[AwareDatetime | None, Query(description="RFC 3339, with a zone.")]
+Bound = Annotated[Moment | None, Query(description="RFC 3339, with a zone.")]
 
 
 class AuditRouter(BaseRouter):
@@ -38,8 +38,8 @@ class AuditRouter(BaseRouter):
         outcome: AuditOutcome | None = None,
         resource: Exact = None,
         request_id: Annotated[Exact, Query(alias="requestId")] = None,
-        since: Moment = None,
-        until: Moment = None,
+        since: Bound = None,
+        until: Bound = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> AuditPage:

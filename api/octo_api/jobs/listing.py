@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from octo_api.auth.caller import Caller
 from octo_api.cursor import CursorCodec
@@ -18,7 +18,7 @@ from octo_core.db import files, job_list
 from octo_core.db.job_list import JobFilter, JobSort, Position, Span
 from octo_core.db.session import Database
 from octo_core.domain.failure import Category
-from octo_core.domain.model import Model
+from octo_core.domain.model import Model, Moment
 from octo_core.domain.report import FileOutcome
 from octo_core.domain.status import State
 
@@ -45,12 +45,12 @@ class JobSelector(Model):
     rerun_of: _JobId | None = Field(default=None, description="`id` of the run that they repeat.")
     name: _Name | None = None
     name_prefix: _Name | None = None
-    created_after: AwareDatetime | None = Field(default=None, description="At that time or later.")
-    created_before: AwareDatetime | None = None
-    started_after: AwareDatetime | None = Field(default=None, description="At that time or later.")
-    started_before: AwareDatetime | None = None
-    finished_after: AwareDatetime | None = Field(default=None, description="At that time or later.")
-    finished_before: AwareDatetime | None = None
+    created_after: Moment | None = Field(default=None, description="At that time or later.")
+    created_before: Moment | None = None
+    started_after: Moment | None = Field(default=None, description="At that time or later.")
+    started_before: Moment | None = None
+    finished_after: Moment | None = Field(default=None, description="At that time or later.")
+    finished_before: Moment | None = None
 
     def wanted_by(self, caller: Caller) -> JobFilter:
         """The filter, kept to what the caller may see. Raises ForbiddenError for a namespace not theirs."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
@@ -15,6 +14,7 @@ from octo_api.paging import Cursor, Limit, Namespace, ObjectNamePath
 from octo_api.routing.base import BaseRouter
 from octo_core.db.ledger import LedgerFilter
 from octo_core.domain.errors import InvalidError
+from octo_core.domain.model import Moment
 from octo_core.domain.text import has_nul
 
 PathPrefix = Annotated[
@@ -50,8 +50,8 @@ class LedgerRouter(BaseRouter):
         name: ObjectNamePath,
         namespace: Namespace = None,
         path_prefix: PathPrefix = None,
-        stored_after: Annotated[AwareDatetime | None, Query(alias="storedAfter", description="At or after.")] = None,
-        stored_before: Annotated[AwareDatetime | None, Query(alias="storedBefore", description="Before.")] = None,
+        stored_after: Annotated[Moment | None, Query(alias="storedAfter", description="At or after.")] = None,
+        stored_before: Annotated[Moment | None, Query(alias="storedBefore", description="Before.")] = None,
         job_id: JobId = None,
         limit: Limit = 50,
         cursor: Cursor = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime
 
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ContextDep, ServicesDep
@@ -23,6 +22,7 @@ from octo_api.schedules.schemas import (
 from octo_api.schedules.ticks import coming, ticks_between
 from octo_api.services import Services
 from octo_core.crd.resources import parse_provider
+from octo_core.domain.model import Moment
 from octo_core.domain.schedule import Schedule
 
 MAX_COUNT = 100
@@ -64,7 +64,7 @@ class ScheduleRouter(BaseRouter):
         name: ObjectNamePath,
         namespace: Namespace = None,
         count: Annotated[int, Query(ge=1, le=MAX_COUNT, description="How many ticks to tell.")] = 5,
-        after: Annotated[AwareDatetime | None, Query(description="Tell those after this moment. Default: now.")] = None,
+        after: Annotated[Moment | None, Query(description="Tell those after this moment. Default: now.")] = None,
     ) -> ProviderSchedule:
         """A provider's schedule, and when it fires next."""
         namespace = namespace or services.namespace

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 
@@ -15,8 +16,21 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _as_in_rfc3339(value: Any) -> Any:
+    """Pydantic takes more: seconds since 1970, times without seconds or with a space."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        return value
+    raise ValueError("not a time as in RFC 3339, such as 2026-01-02T15:04:05Z")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_in_rfc3339)]
+"""A time that is given: RFC 3339 and nothing else."""
+
 Time = Annotated[
-    AwareDatetime,
+    Moment,
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]

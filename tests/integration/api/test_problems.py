@@ -29,9 +29,10 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
 
 async def test_unknown_route_and_method(admin: httpx.AsyncClient) -> None:
     assert problem(await admin.get("/v1/nothing"))["code"] == "route-not-found"
-    answer = await admin.put("/v1/jobs")
-    assert problem(answer)["code"] == "method-not-allowed"
-    assert answer.headers["Allow"]
+    for path, methods in (("jobs", "GET, POST"), ("jobs/x", "DELETE, GET, PATCH"), ("audit", "GET")):
+        answer = await admin.put(f"/v1/{path}")
+        assert problem(answer)["code"] == "method-not-allowed"
+        assert (answer.status_code, answer.headers["Allow"]) == (405, methods)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from octo_api.auth.caller import Scope
 from octo_api.deps import CallerDep, ServicesDep
 from octo_api.jobs.logs.reader import Found, Wish
 from octo_api.paging import JobIdPath
 from octo_api.routing.base import BaseRouter
-from octo_core.domain.model import Model
+from octo_core.domain.model import Model, Moment
 
 SOURCE_HEADER = "Octo-Log-Source"
 COMPLETE_HEADER = "Octo-Log-Complete"
@@ -29,7 +29,7 @@ class LogQuery(Model):
     worker: int = Field(default=0, ge=0, le=63, description="Which of the workers that share the run.")
     tail_lines: int | None = Field(default=None, ge=0, le=100_000, description="Only the last so many.")
     since_seconds: int | None = Field(default=None, ge=1, le=10**8, description="Only lines younger than that.")
-    since: AwareDatetime | None = Field(default=None, description="Only lines of that time or later.")
+    since: Moment | None = Field(default=None, description="Only lines of that time or later.")
     timestamps: bool = Field(default=False, description="Begin each line with its time (RFC 3339) and a space.")
 
 
