@@ -64,6 +64,10 @@ chaos-idempotency: env tools ## Clients with the same keys, while api, Postgres 
 model-check: env ## The controller's decisions on a model of a cluster, for long and from a new seed (EXAMPLES=3000)
 	@OCTO_MODEL_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) tests/unit/octo_controller/reconcile/test_properties.py
 
+.PHONY: guards
+guards: env ## Take each guard of the ten invariants out of a copy of the controller, see its tests fail, and write docs/guards.md
+	@$(BIN)/python -m tests.guards $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: bench-worker
 bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench/worker.json (ROUNDS=5 ONLY=large,small,memory)
 	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))

@@ -377,6 +377,7 @@ async def test_a_job_that_vanished_is_judged_only_after_a_live_read(rig: Rig) ->
     rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")  # the watch lost sight of it, but it is there
     await rig.visit("run")
     assert rig.status("run")["state"] == "Starting"
+    assert rig.world.children.get("run-1") is not None, "the read is believed"
     del rig.api.objects[("jobs", "run-1")]
     rig.world.gone(Kind.CHILD, "run-1", "uid-run-1")
     await rig.visit("run")
