@@ -11,7 +11,7 @@ from contextlib import aclosing, contextmanager
 from octo_core.domain.failure import Category
 from octo_worker.failure import Failed
 
-AHEAD_BYTES = 4 << 20
+AHEAD_BYTES = 2 << 20
 """How far the loop may read ahead of the thread, for one file."""
 CLOSING_SECONDS = 10.0
 

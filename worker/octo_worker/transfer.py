@@ -47,7 +47,7 @@ HELD_BYTES = 64 << 20
 """What all archives of a run together may hold in memory."""
 LARGE = 1 << 20
 """From this size on the stages of a file run in two threads."""
-AHEAD_BYTES = 2 << 20
+AHEAD_BYTES = 1 << 20
 CHANGED_BETWEEN_READINGS = "the archive changed between its two readings"
 _MAX_PATH_METADATA = 1024
 """S3 takes 2 KiB of metadata in all; a longer path stands in the manifest only."""

@@ -9,10 +9,11 @@ early enough that 5 TiB are reached.
 from __future__ import annotations
 
 MAX_PARTS = 10_000
-FIRST = 8 << 20
+FIRST = 6 << 20
+"""Three are in memory at once for each file: one that is filled, two on their way."""
 LARGEST = 5 << 30
 _FLAT = 1000
-"""Parts before the first doubling; at 8 MiB that is an object of 7.8 GiB."""
+"""Parts before the first doubling; at 6 MiB that is an object of 5.9 GiB."""
 _FLAT_AT_MOST = 5000
 _DOUBLINGS = 10
 
