@@ -101,13 +101,13 @@ class Rig:
             self.killer.disarm()
             assert killed or first is not None, "no answer, and nobody killed it"
             if killed:
-                assert first is None, "an answer from the dead"
                 await self.api.start()
             second = await ask(number)
             await check(number, second)
             assert await ask(number) == second, "one answer, however often"
+            # There is one also of an api that died while its audit row was late: the answer waits a second for it.
+            assert first is None or second == first
             if not killed:
-                assert second == first
                 return number - 1
         raise AssertionError
 
