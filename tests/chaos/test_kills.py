@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,13 +15,14 @@ from tests.support.release import Release, sigkill
 from tests.support.remote import Remote
 
 FILES = 8
-SIZE = 24 << 20
+SIZE = 48 << 20
 
 
-def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str], dict[str, str]]:
-    """A run of some seconds, caught after its first object and before its last.
+@contextmanager
+def under_way(octo: Release, remote: Remote, what: str) -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:
+    """A run after its first object and before its last, which gets no further until the end of the block.
 
-    Returns the provider, the job, and the stored objects with their versions at that moment.
+    Yields the provider, the job, and the stored objects with their versions at that moment.
     """
     name = f"{what}-{secrets.token_hex(3)}"
     remote.upload_random(name, files=FILES, size=SIZE)
@@ -32,9 +35,12 @@ def begin(octo: Release, remote: Remote, what: str) -> tuple[str, dict[str, str]
         },
     )
     job = octo.post_job(name)
-    early = eventually(lambda: remote.versions(f"{name}/data/"), within=240, every=0.2, what="the first object")
-    assert len(early) < FILES, "the run was over before the fault; make it longer"
-    return name, job, early
+    eventually(lambda: remote.versions(f"{name}/data/"), within=240, every=0.2, what="the first object")
+    with remote.frozen():
+        early = remote.versions(f"{name}/data/")
+        # One file more may have been read to its end before.
+        assert len(early) < FILES - 1, "the run was over before the fault; make it longer"
+        yield name, job, early
 
 
 def assert_each_object_once(
@@ -54,40 +60,40 @@ def assert_each_object_once(
 
 
 def test_controller_killed_mid_run(octo: Release, remote: Remote) -> None:
-    name, job, early = begin(octo, remote, "kill-controller")
-    octo.kill("controller")
+    with under_way(octo, remote, "kill-controller") as (name, job, early):
+        octo.kill("controller")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1, "a restart of the controller must not touch the run"
     assert remote.open_uploads(name) == []
 
 
 def test_api_killed_mid_run(octo: Release, remote: Remote) -> None:
-    name, job, early = begin(octo, remote, "kill-api")
-    octo.kill("api")
+    with under_way(octo, remote, "kill-api") as (name, job, early):
+        octo.kill("api")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 1
 
 
 def test_worker_pod_killed_mid_run(octo: Release, remote: Remote) -> None:
-    name, job, early = begin(octo, remote, "kill-worker")
-    octo.kubectl("delete", "pod", "-l", f"octo.dev/job-name={job['name']}", "--grace-period=0", "--force")
+    with under_way(octo, remote, "kill-worker") as (name, job, early):
+        octo.kubectl("delete", "pod", "-l", f"octo.dev/job-name={job['name']}", "--grace-period=0", "--force")
     status = assert_each_object_once(octo, remote, name, job, early)
     assert status["attempt"] == 2
 
 
 def test_worker_process_killed_mid_run(octo: Release, remote: Remote) -> None:
-    name, job, early = begin(octo, remote, "sigkill")
-    if not sigkill(octo.pods_of(job["name"]), "octo-worker"):
-        pytest.skip("the pod's processes are not this machine's: the cluster is not the project's own")
+    with under_way(octo, remote, "sigkill") as (name, job, early):
+        if not sigkill(octo.pods_of(job["name"]), "octo-worker"):
+            pytest.skip("the pod's processes are not this machine's: the cluster is not the project's own")
     status = assert_each_object_once(octo, remote, name, job, early)
     first = status["attempts"][0]
     assert (first["exitCode"], status["attempt"]) == (137, 2)
 
 
 def test_postgres_away_for_the_length_of_a_run(octo: Release, remote: Remote) -> None:
-    name, job, _ = begin(octo, remote, "no-postgres")
-    octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=0")
-    octo.kubectl("wait", "--for=delete", "pod/octo-postgres-0", "--timeout=240s")
+    with under_way(octo, remote, "no-postgres") as (name, job, _):
+        octo.kubectl("scale", "statefulset/octo-postgres", "--replicas=0")
+        octo.kubectl("wait", "--for=delete", "pod/octo-postgres-0", "--timeout=240s")
     try:
         other = f"{name}-kubectl"
         uid = octo.kubectl.create(

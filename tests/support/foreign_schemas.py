@@ -2,8 +2,8 @@
 
 No API server has these before their owners are installed, so they are written here by hand, and were not compared with
 the owners' own definitions: Prometheus Operator (monitoring.coreos.com/v1), Gateway API (gateway.networking.k8s.io/v1),
-External Secrets Operator (external-secrets.io/v1), CloudNativePG (postgresql.cnpg.io/v1). A field that is not here fails,
-so whoever uses a new one looks it up.
+External Secrets Operator (external-secrets.io/v1), CloudNativePG (postgresql.cnpg.io/v1). A field that is not here
+fails, so whoever uses a new one looks it up.
 """
 
 from __future__ import annotations

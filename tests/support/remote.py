@@ -146,6 +146,16 @@ class Remote:
         printed = self.kubectl("exec", "deploy/sftp", "--", "sh", "-c", script, timeout=300)
         self.random[folder] = {line.split()[0]: line.split()[1] for line in printed.splitlines()}
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The sessions that the SFTP server has stand still until the end of the block; new ones begin as ever."""
+        self.kubectl("exec", "deploy/sftp", "--", "pkill", "-STOP", "-P", "1")
+        try:
+            yield
+        finally:
+            # Those whose client was killed are gone by now, or go.
+            self.kubectl("exec", "deploy/sftp", "--", "sh", "-c", "pkill -CONT -P 1 || true")
+
     def random_paths(self, folder: str) -> list[str]:
         """Their paths as rows tell them."""
         return [f"/data/{folder}/{name}.gpg" for name in self.random[folder]]
