@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Any
 
+# SQLAlchemy passes these on as they are when they meet it while it prepares a new connection.
+from asyncpg.exceptions import InterfaceError as _RawInterfaceError
+from asyncpg.exceptions import PostgresError as _RawPostgresError
 from pydantic_core import from_json, to_json
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
@@ -95,15 +98,15 @@ class Database:
 def _octo_errors() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError, OSError) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError, OSError, _RawInterfaceError) as error:
         raise DatabaseUnavailableError(f"Postgres did not answer: {type(error).__name__}") from error
-    except DBAPIError as error:
+    except (DBAPIError, _RawPostgresError) as error:
         state = sqlstate(error)
         if state in _NOT_MIGRATED:
             raise DatabaseUnavailableError("the schema is missing or old: run `octo-api migrate`") from error
         if state in _CONTENDED:
             raise DatabaseContendedError(f"Postgres did not answer: {state}") from error
-        if error.connection_invalidated or state[:2] in _PASSING:
+        if getattr(error, "connection_invalidated", False) or state[:2] in _PASSING:
             raise DatabaseUnavailableError(f"Postgres did not answer: {state}") from error
         raise
 
@@ -131,6 +134,6 @@ def _check_idle(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
             raise InvalidatePoolError from error
 
 
-def sqlstate(error: DBAPIError) -> str:
-    """The five-character SQLSTATE of a driver error, or an empty string."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
+def sqlstate(error: Exception) -> str:
+    """The five-character SQLSTATE of a driver error, wrapped by SQLAlchemy or not, or an empty string."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")

@@ -37,6 +37,21 @@ async def test_nobody_at_that_port() -> None:
     await database.close()
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(asyncpg.InterfaceError("connection is closed"), id="closed"),
+        pytest.param(asyncpg.ConnectionDoesNotExistError("closed in the middle"), id="cut"),
+        pytest.param(asyncpg.CannotConnectNowError("starting up"), id="starting"),
+    ],
+)
+async def test_what_the_driver_says_itself_of_a_connection(database: Database, raw: Exception) -> None:
+    """SQLAlchemy passes it on as it is from a connection that is cut while it is made, moments that no test meets."""
+    with pytest.raises(DatabaseUnavailableError):
+        async with database.transaction():
+            raise raw
+
+
 async def test_a_statement_that_takes_too_long(database_settings: DatabaseSettings) -> None:
     hasty = database_settings.model_copy(update={"database_statement_timeout_seconds": 0.2})
     database = Database(hasty, application_name="test")
