@@ -39,6 +39,8 @@ from tests.support.waiting import until
 CLIENTS, KEYS, FAULTS = 50, 16, 4
 NAMESPACE, PROVIDER = "octo", "provider-0"
 PEPPER = "p" * 32
+LOG = Path(__file__).parents[2] / ".octo" / "chaos" / "idempotency-api.log"
+"""What all the processes of the api said, kept for whoever has to find out why a round failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,15 @@ class Rig:
     client: httpx.AsyncClient
 
 
-async def ask(on: Rig, key: str) -> str:
-    """The run of a key, asked for until there is an answer."""
+async def ask(on: Rig, key: str) -> tuple[str, str]:
+    """The run of a key, asked for until there is an answer; and the id of the request that was answered."""
     while True:
         try:
             answer = await on.client.post("/v1/jobs", json={"provider": PROVIDER}, headers={"Idempotency-Key": key})
         except httpx.TransportError:
             answer = None
         if answer is not None and answer.status_code == 202:
-            return str(answer.json()["id"])
+            return str(answer.json()["id"]), answer.headers["X-Request-Id"]
         # Whoever is told to try again may; anything else would be an error.
         assert answer is None or answer.json().get("retryable"), answer.text
         await asyncio.sleep(0.05)
@@ -93,9 +95,9 @@ async def play(on: Rig, number: int, seed: int) -> list[str]:
     rng = random.Random(seed)
     keys = [f"{number}-{rng.randrange(KEYS)}" for _ in range(CLIENTS)]
 
-    async def one(key: str) -> tuple[str, str]:
+    async def one(key: str) -> tuple[str, str, str]:
         await asyncio.sleep(rng.uniform(0, 0.5))
-        return key, await ask(on, key)
+        return key, *await ask(on, key)
 
     killing = asyncio.create_task(kill_some(on, rng))
     answers = await asyncio.gather(*map(one, keys), *map(one, keys))
@@ -103,9 +105,10 @@ async def play(on: Rig, number: int, seed: int) -> list[str]:
     # Once more in peace: an audit row that only a killed process held is in its log alone.
     answers += await asyncio.gather(*map(one, sorted(set(keys))))
     uids: dict[str, set[str]] = {key: set() for key in keys}
-    for key, uid in answers:
+    for key, uid, _ in answers:
         uids[key].add(uid)
-    assert {len(found) for found in uids.values()} == {1}, f"several answers to one key: {uids}"
+    doubled = [answer for answer in answers if len(uids[answer[0]]) > 1]
+    assert not doubled, f"several answers to one key (key, run, request): {doubled}"
     wanted = {uid for found in uids.values() for uid in found}
     assert len(wanted) == len(uids), "one run for several keys"
 
@@ -135,6 +138,8 @@ async def chaos(rounds: int, seed: int) -> None:
     """All rounds, on one set of stores."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="octo-chaos-")))
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        LOG.unlink(missing_ok=True)
         postgres = stack.enter_context(postgres_server())
         plane = stack.enter_context(control_plane(folder))
         plane.install_crds()
@@ -155,7 +160,7 @@ async def chaos(rounds: int, seed: int) -> None:
                 database_url=postgres.url("postgres"),
                 kubeconfig=plane.kubeconfig,
                 pepper=PEPPER,
-                log=folder / "api.log",
+                log=LOG,
                 sweep_after_seconds=2,
                 sweep_interval_seconds=1,
                 rate_limit_requests=0,
