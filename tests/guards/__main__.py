@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # What takes longest to import, for all of the processes at once.
-import hypothesis.stateful  # noqa: F401
-import kopf  # noqa: F401
+import hypothesis.stateful  # noqa: F401 - imported for the processes that are forked
+import kopf  # noqa: F401 - the same
 import pytest
 
 import octo_core.crd.resources
 import octo_core.db.mirrors
-import octo_core.kube.client  # noqa: F401
+import octo_core.kube.client  # noqa: F401 - the same
 import tests.conftest
 from tests.guards.guard import PACKAGE, ROOT, TESTS, Guard
 from tests.guards.page import page

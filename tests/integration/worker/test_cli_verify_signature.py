@@ -82,17 +82,26 @@ def test_none_beside_a_file_that_is_not_encrypted(never: Laptop, inbox: Inbox) -
 
 
 Make = Callable[[PgpKey, bytes], bytes]
-OF_ANOTHER: Make = lambda key, message: key.sign(message + b"x")  # noqa: E731 - a table of them
-GARBLED: Make = lambda key, message: b"no signature at all"  # noqa: E731
-TOO_LONG: Make = lambda key, message: b"-" * (300 << 10)  # noqa: E731
+
+
+def of_another(key: PgpKey, message: bytes) -> bytes:
+    return key.sign(message + b"x")
+
+
+def garbled(_key: PgpKey, _message: bytes) -> bytes:
+    return b"no signature at all"
+
+
+def too_long(_key: PgpKey, _message: bytes) -> bytes:
+    return b"-" * (300 << 10)
 
 
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        pytest.param(OF_ANOTHER, "is bad: not what the signer signed; check that", id="of-another"),
-        pytest.param(GARBLED, "no signature that gpg can read; check that", id="garbled"),
-        pytest.param(TOO_LONG, "is too long for a detached signature", id="too-long"),
+        pytest.param(of_another, "is bad: not what the signer signed; check that", id="of-another"),
+        pytest.param(garbled, "no signature that gpg can read; check that", id="garbled"),
+        pytest.param(too_long, "is too long for a detached signature", id="too-long"),
     ],
 )
 def test_a_bad_one_beside_a_message(

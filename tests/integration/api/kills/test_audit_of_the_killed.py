@@ -35,7 +35,10 @@ Done = Callable[[int], Awaitable[bool]]
 async def repair(rig: Rig, database: Database, tmp_path: Path) -> AsyncIterator[AuditRepair]:
     """Of a process that comes after the killed ones, and waits for nothing."""
     kube = await KubeClient.connect(str(tmp_path / "kubeconfig"))
-    now = lambda: datetime.now(UTC)  # noqa: E731 - a clock
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     metrics = Metrics()
     yield AuditRepair(
         database, kube, AuditLog(clock=now, metrics=metrics), metrics=metrics, clock=now, older_than=timedelta(0)
