@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from octo_api.auth.bindings import NamespaceName, ScopeName
 from octo_core.db import api_keys
 from octo_core.domain.model import Model, Time
+from octo_core.domain.text import no_nul
 
 Subject = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._@-]*[a-z0-9])?$", max_length=63)]
 """Without a colon, so that no key speaks for a ServiceAccount or an OIDC user."""
@@ -69,7 +70,7 @@ class ApiKeyRequest(Model):
     subject: Subject = Field(
         description="Whom the key speaks for: in audit rows, in `requestedBy`, and as owner of Idempotency-Keys."
     )
-    description: str = Field(default="", max_length=200)
+    description: Annotated[str, AfterValidator(no_nul)] = Field(default="", max_length=200)
     scopes: tuple[ScopeName, ...] = Field(min_length=1, max_length=50)
     namespaces: tuple[NamespaceName, ...] = Field(min_length=1, max_length=100, description="`*` stands for all.")
     expires_at: Time | None = Field(

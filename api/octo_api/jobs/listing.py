@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -27,6 +27,8 @@ JobField = StrEnum("JobField", {name: name for name in sorted(ALL_FIELDS)})  # t
 
 _Namespace = Annotated[str, Field(max_length=63, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 _Name = Annotated[str, Field(max_length=253, pattern="^[a-z0-9.-]+$")]
+# No run lies further out; so that there is room for what is reckoned from a bound.
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 _JobId = Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9-]+$")]
 
 
@@ -61,9 +63,9 @@ class JobSelector(Model):
             provider=self.provider,
             states=tuple(self.state),
             failure_categories=tuple(self.failure_category),
-            created=Span(self.created_after, self.created_before),
-            started=Span(self.started_after, self.started_before),
-            finished=Span(self.finished_after, self.finished_before),
+            created=_span(self.created_after, self.created_before),
+            started=_span(self.started_after, self.started_before),
+            finished=_span(self.finished_after, self.finished_before),
             labels=parse_selector(self.label_selector) if self.label_selector is not None else (),
             requested_by=self.requested_by,
             schedule=self.schedule,
@@ -71,6 +73,13 @@ class JobSelector(Model):
             name=self.name,
             name_prefix=self.name_prefix,
         )
+
+
+def _span(after: datetime | None, before: datetime | None) -> Span:
+    def near(bound: datetime | None) -> datetime | None:
+        return None if bound is None else min(max(bound, _EARLIEST), _LATEST)
+
+    return Span(near(after), near(before))
 
 
 class JobQuery(JobSelector):

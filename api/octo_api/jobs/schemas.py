@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from octo_api.jobs.labels import MAX_LABELS, LabelKey, Labels, LabelValue
 from octo_core.domain.job import CancelMode, JobSelection, RunOptions
 from octo_core.domain.model import Model, Time
 from octo_core.domain.report import FileResult
 from octo_core.domain.status import Attempt, Condition, Failure, ManifestRef, Progress, State
+from octo_core.domain.text import no_nul
 
 KEY_PATTERN = "^[!-~]+$"
 DNS_LABEL = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
@@ -84,7 +85,7 @@ class JobPatch(Model):
 class CancelRequest(Model):
     """Body of ``POST /v1/jobs/{uid}:cancel``."""
 
-    reason: str | None = Field(default=None, max_length=1024)
+    reason: Annotated[str, Field(max_length=1024), AfterValidator(no_nul)] | None = None
     mode: CancelMode = CancelMode.GRACEFUL
 
 

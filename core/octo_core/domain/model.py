@@ -19,9 +19,17 @@ def rfc3339(value: datetime) -> str:
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
+_FIRST_AND_LAST_DAY = ("0001-01-01", "9999-12-31")
+
+
 def _as_in_rfc3339(value: Any) -> Any:
     """Pydantic takes more: seconds since 1970, times without seconds or with a space."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        if value.startswith(_FIRST_AND_LAST_DAY) and value[-1] not in "Zz":
+            # In UTC it might lie in a year that there is none of, and everything is reckoned in UTC.
+            raise ValueError("a time on the first or the last day of the calendar has to be in UTC")
+        return value
+    if isinstance(value, datetime):
         return value
     raise ValueError("not a time as in RFC 3339, such as 2026-01-02T15:04:05Z")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from octo_core.domain.job import RunOptions
 from octo_core.domain.model import Model, Time
 from octo_core.domain.schedule import Schedule, ScheduleStatus
 from octo_core.domain.selection import Refetch, SelectionPolicy
 from octo_core.domain.status import Condition
+from octo_core.domain.text import storable
 
 MAX_REFETCH = 64
 """Files that may wait to be fetched again: with the longest paths they still fit into a pod's annotations."""
@@ -268,7 +269,11 @@ class ProviderSelection(Model):
     )
 
 
-OpenObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+OpenObject = Annotated[
+    dict[str, Any],
+    AfterValidator(storable),
+    Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
+]
 """A part of the Kubernetes pod API, passed through and checked by the API server when the pod is made."""
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import PROVIDER_SPEC, PROVIDERS, Api
+from tests.support.fake_kube import FakeKube
 
 TOLD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 ANSWERS = (
@@ -50,6 +51,29 @@ async def test_other_forms_are_refused_in_queries(api: Api, admin: httpx.AsyncCl
             assert [(error["in"], error["pointer"]) for error in answer.json()["errors"]] == [("query", f"/{name}")]
         answer = await admin.get(filled, params={name: "2026-01-02T05:04:05.5+02:00"})
         assert answer.status_code in (200, 404), (path, name, answer.text)
+
+
+async def test_the_ends_of_the_calendar_are_times_too(api: Api, admin: httpx.AsyncClient, kube: FakeKube) -> None:
+    """A time of zero, or one that means never, is what other languages send where they have none."""
+    spec = {**PROVIDER_SPEC, "schedule": {"cron": "@hourly", "timeZone": "America/New_York"}}
+    kube.put(f"{PROVIDERS}/acme", {"spec": spec})
+    for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        for path, name in times_asked_for(api):
+            filled = path.replace("{name}", "acme").replace("{uid}", "none")
+            for sort in ({}, {"sort": "finishedAt"}) if path == "/v1/jobs" else ({},):
+                answer = await admin.get(filled, params={name: moment, **sort})
+                assert answer.status_code in (200, 404), (path, name, moment, answer.text)
+        selector = {"createdAfter": moment, "startedBefore": moment, "finishedBefore": moment}
+        answer = await admin.post("/v1/jobs:cancel", json={"filter": selector, "expectedCount": 0})
+        assert answer.status_code == 200, answer.text
+        span = {"start": "0001-01-01T00:00:00Z", "end": moment}
+        assert (await admin.post("/v1/providers/acme/schedule:backfill", json=span)).status_code == 422
+    for beyond in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        for path, name in times_asked_for(api):
+            filled = path.replace("{name}", "acme").replace("{uid}", "none")
+            assert (await admin.get(filled, params={name: beyond})).status_code == 422, (path, name)
+        answer = await admin.post("/v1/jobs", json={"provider": "acme", "startAfter": beyond})
+        assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("start", [1767323045, "1767323045", "2026-01-02", "2026-01-02T03:04:05"])

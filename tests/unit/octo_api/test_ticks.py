@@ -37,3 +37,14 @@ def test_limits() -> None:
         with pytest.raises(InvalidError) as error:
             ticks_between(HOURLY, start=start, end=end, now=now)
         assert error.value.fields[0][0] == "/end"
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC"])
+def test_the_ends_of_the_calendar(zone: str) -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    for cron in ("@hourly", "0 3 * * *", "0 0 29 2 *"):
+        schedule = Schedule(cron=cron, time_zone=zone)
+        assert len(coming(schedule, after=first, count=2)) == 2
+        assert coming(schedule, after=last, count=2) == []
+        with pytest.raises(InvalidError):
+            ticks_between(schedule, start=first, end=NOON, now=NOON)
