@@ -69,6 +69,7 @@ class Controller:
         self.queue: WorkQueue[Key] = WorkQueue(
             took=lambda key, seconds: self.metrics.status_lag.labels(key[0].value).observe(seconds)
         )
+        self.queue.accepting = False
         writer = DatabaseWriter(
             database, claim=self._claim, clock=_now, fence=leadership.fence, replaced=self._start_over
         )
@@ -191,7 +192,7 @@ class Controller:
 
     async def _take_over(self, work: list[asyncio.Task[None]]) -> None:
         """Begin to act: with a list that has in it whatever the leader before this one wrote."""
-        self.projector.accepting = self._archivist.accepting = True
+        self.queue.accepting = self.projector.accepting = self._archivist.accepting = True
         self.world.since = _now()
         swept = await self.intake.first_sync()
         self._watch()

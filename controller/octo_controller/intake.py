@@ -97,6 +97,7 @@ class Intake:
 
     def reached(self, followed: str, version: int) -> None:
         """A watch has told of all there was up to ``version``: it began there, or a bookmark says so."""
+        self._heard_at = _monotonic()
         self._followers[followed].heard(version)
 
     def wrote(self, followed: str, raw: Raw) -> None:
@@ -104,7 +105,7 @@ class Intake:
         self._followers[followed].expect(version_of(raw))
 
     def silence(self) -> float:
-        """Seconds since anything was heard or listed."""
+        """Seconds since anything was heard, be it that nothing changed, or listed."""
         return _monotonic() - self._heard_at
 
     def behind(self) -> float:

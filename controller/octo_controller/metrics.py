@@ -20,7 +20,7 @@ GAUGES = {
     "mirror_pending": "Changes not yet in Postgres.",
     "mirror_lag_seconds": "Age of the oldest change not yet in Postgres.",
     "mirror_up": "Whether the last write to Postgres went through.",
-    "watch_age_seconds": "Since the last event or full list.",
+    "watch_age_seconds": "Since the last event, bookmark or full list.",
     "watch_behind_seconds": "Since the oldest known change that a watch has not told of.",
     "loop_lag_seconds": "How late the event loop is.",
     "leader": "Whether this process holds its Lease.",

@@ -42,7 +42,7 @@ class ControllerSettings(ClusterSettings, DatabaseSettings):
     )
     stalled_after_seconds: int = Field(default=600, ge=1, description="Without progress until a run counts as stalled.")
     watch_silence_seconds: float = Field(
-        default=1500.0, gt=0, description="Without any event or successful resync until /livez fails."
+        default=1500.0, gt=0, description="Without any event, bookmark or successful resync until /livez fails."
     )
     queue_stuck_seconds: float = Field(default=300.0, gt=0, description="Age of the oldest key until /livez fails.")
     watch_behind_seconds: float = Field(

@@ -50,12 +50,14 @@ class WorkQueue(Generic[K]):
         self._idle.set()
         self._workers: list[asyncio.Task[None]] = []
         self._closed = False
+        self.accepting = True
+        """Whether keys are taken. A standby works on none: who takes over visits all there is."""
         self.retries = 0
         """How often a handler has raised."""
 
     def add(self, key: K) -> None:
         """Visit ``key`` as soon as a worker is free; again if it is being worked on right now."""
-        if self._closed or key in self._ready:
+        if self._closed or not self.accepting or key in self._ready:
             return
         if key in self._processing:
             self._again.add(key)
@@ -66,7 +68,7 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, delay: float) -> None:
         """Visit ``key`` in ``delay`` seconds, unless an earlier visit is planned, which then counts."""
-        if self._closed:
+        if self._closed or not self.accepting:
             return
         if delay <= 0:
             self.add(key)
@@ -86,6 +88,7 @@ class WorkQueue(Generic[K]):
         if timer is not None:
             timer.cancel()
         self._succeeded(key)
+        self._rest()
 
     def start(self, handler: Callable[[K], Awaitable[float | None]], *, workers: int) -> None:
         """Start the workers."""
@@ -172,8 +175,11 @@ class WorkQueue(Generic[K]):
                 self.add(key)
             if after is not None:
                 self.add_after(key, after)
-            if not self._ready and not self._processing:
-                self._idle.set()
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._ready and not self._processing:
+            self._idle.set()
 
     def _backoff(self, key: K) -> float:
         self.retries += 1

@@ -108,7 +108,7 @@ async def database() -> AsyncIterator[Database]:
 async def controller(api: FakeApi, database: Database) -> Controller:
     leadership = leadership_of(api, lambda why: None)
     controller = Controller(SETTINGS, cast(KubeClient, api), database, leadership, unfenced=cast(KubeClient, api))
-    controller.projector.accepting = True
+    controller.projector.accepting = controller.queue.accepting = True
     return controller
 
 
@@ -206,6 +206,16 @@ async def test_a_silent_watch_fails_the_liveness_probe(controller: Controller) -
     raw["metadata"]["resourceVersion"] = "3"
     controller.intake.event("OctoJob", raw, False)
     assert checks["watch"]() is None
+
+
+async def test_a_watch_that_says_that_nothing_changed_is_not_silent(controller: Controller) -> None:
+    """All that a standby hears in a quiet night, since it lists nothing by itself."""
+    check = controller._live_checks()["watch"]
+    controller.intake.begin()
+    controller.intake._heard_at -= SETTINGS.watch_silence_seconds + 1
+    controller.intake.reached(ASIDE, 7)
+    assert check() is None
+    assert controller.intake.silence() < SETTINGS.watch_silence_seconds
 
 
 async def test_a_watch_that_keeps_a_change_to_itself_fails_the_liveness_probe(
@@ -315,6 +325,7 @@ async def test_nothing_is_visited_before_all_is_listed(controller: Controller, a
     api.refuse_lists = True
     running = asyncio.create_task(controller.run())
     await asyncio.sleep(0.3)
+    controller.queue.accepting = True
     controller.queue.add((Kind.JOB, "a"))
     await asyncio.sleep(0.1)
     assert controller.queue.depth == 1
@@ -343,6 +354,28 @@ async def test_a_standby_is_ready_and_writes_nothing(
     async with asyncio.timeout(240):
         assert await running is True
     assert api.objects[("leases", "octo-controller-0")]["spec"]["holderIdentity"] == "another"
+
+
+async def test_a_standby_has_no_work_that_waits_and_visits_all_once_it_leads(
+    controller: Controller, database: Database, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody works on would grow older than any alert or probe allows."""
+    monkeypatch.setattr(app, "Door", OpenDoor)
+    api.put(LEASES, lease_held_by("another"))
+    raw = api.put(OCTOJOBS, octojob("a"))
+    standby = Controller(
+        SETTINGS, cast(KubeClient, api), database, controller._leadership, unfenced=cast(KubeClient, api)
+    )
+    running = asyncio.create_task(standby.run())
+    await until(lambda: standby._ready_checks()["sync"]() is None)
+    raw["metadata"]["resourceVersion"] = "90"
+    standby.intake.event("OctoJob", raw, False)
+    assert (standby.queue.depth, standby.queue.oldest_age(), standby.queue.stuck(0)) == (0, 0, 0)
+    api.put(LEASES, lease_held_by(""))
+    await until(lambda: "patch octojobs/status" in api.writes)
+    standby.stop()
+    async with asyncio.timeout(240):
+        assert await running is True
 
 
 async def test_a_leader_releases_its_lease_after_everything_else(

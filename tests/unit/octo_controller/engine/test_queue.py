@@ -222,3 +222,32 @@ def test_a_visit_that_does_not_end_and_what_waits_behind_it_are_stuck() -> None:
         assert queue.stuck(300) == 1
 
     _run(Recorder(takes=500), script, workers=1)
+
+
+def test_a_queue_whose_last_key_was_forgotten_is_idle_and_closes_at_once() -> None:
+    async def main() -> float:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.start(Recorder(), workers=1)
+        queue.add("a")
+        queue.forget("a")
+        assert await queue.close(timeout=60)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 0
+
+
+def test_a_forgotten_key_leaves_the_one_that_is_worked_on_to_its_end() -> None:
+    seen = Recorder(takes=10)
+
+    async def main() -> float:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.start(seen, workers=1)
+        queue.add("a")
+        await asyncio.sleep(1)
+        queue.add("b")
+        queue.forget("b")
+        assert await queue.close(timeout=60)
+        return asyncio.get_running_loop().time()
+
+    assert round(run_virtual(main())) == 10
+    assert [key for key, _ in seen.calls] == ["a"]
