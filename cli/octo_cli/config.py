@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from octo_cli.errors import CliError
 from octo_cli.exits import Exit
 
@@ -76,6 +74,8 @@ def path() -> Path:
 
 def load() -> Config:
     """What stands there; nothing, if there is no file. Raises CliError for one that cannot be read."""
+    import yaml  # here: a tenth of a start, of which help needs nothing
+
     try:
         document = yaml.safe_load(path().read_text()) or {}
         contexts = [
@@ -93,6 +93,8 @@ def load() -> Config:
 
 def save(config: Config) -> None:
     """Write it all, readable for its owner only, and whole or not at all."""
+    import yaml
+
     file = path()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = {"current": config.current, "contexts": [_entry(context) for context in config.contexts.values()]}

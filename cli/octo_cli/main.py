@@ -6,9 +6,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from octo_cli.errors import CliError
 from octo_cli.exits import Exit
@@ -17,22 +18,35 @@ from octo_cli.show.text import printable
 
 VERSION = "0.1.0"
 
-COMMANDS: dict[str, str] = {
-    "run": "octo_cli.commands.run:run",
-    "ls": "octo_cli.commands.jobs:ls",
-    "get": "octo_cli.commands.jobs:get",
-    "logs": "octo_cli.commands.jobs:logs",
-    "files": "octo_cli.commands.jobs:files",
-    "explain": "octo_cli.commands.jobs:explain",
-    "cancel": "octo_cli.commands.run:cancel",
-    "rerun": "octo_cli.commands.run:rerun",
-    "providers": "octo_cli.commands.providers:providers",
-    "schedules": "octo_cli.commands.schedules:schedules",
-    "keys": "octo_cli.commands.keys:keys",
-    "audit": "octo_cli.commands.audit:audit",
-    "login": "octo_cli.commands.login:login",
-    "config": "octo_cli.commands.config:config",
-    "completion": "octo_cli.commands.completion:completion",
+
+class Entry(NamedTuple):
+    """Where a command is, and the first sentence of its help: shown without importing it."""
+
+    target: str
+    says: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "run": Entry("octo_cli.commands.run:run", "Run a provider once."),
+    "ls": Entry("octo_cli.commands.jobs:ls", "List runs, the newest first."),
+    "get": Entry("octo_cli.commands.jobs:get", "Show one run."),
+    "logs": Entry("octo_cli.commands.jobs:logs", "Show the log of a run."),
+    "files": Entry("octo_cli.commands.jobs:files", "Show what became of each file of a run."),
+    "explain": Entry("octo_cli.commands.jobs:explain", "Say why a run is in its state, and what to do about it."),
+    "cancel": Entry("octo_cli.commands.run:cancel", "End a run."),
+    "rerun": Entry("octo_cli.commands.run:rerun", "Run once more what a run that has ended did."),
+    "providers": Entry("octo_cli.commands.providers:providers", "Look at providers, and try them."),
+    "schedules": Entry(
+        "octo_cli.commands.schedules:schedules", "See when providers run by themselves, and have them run."
+    ),
+    "keys": Entry("octo_cli.commands.keys:keys", "See, make, replace and end API keys."),
+    "audit": Entry("octo_cli.commands.audit:audit", "Read the audit log, the newest first."),
+    "login": Entry("octo_cli.commands.login:login", "Sign in to the server at URL with an API key."),
+    "config": Entry("octo_cli.commands.config:config", "See and choose the servers that you have signed in to."),
+    "completion": Entry(
+        "octo_cli.commands.completion:completion",
+        "Print the completion of a shell; `source <(octo completion bash)` makes it complete.",
+    ),
 }
 
 
@@ -47,10 +61,24 @@ class Lazy(click.Group):
         """Import it."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name].target.partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above names commands
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list below the help."""
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        stubs = [click.Command(name, help=entry.says) for name, entry in COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(stub.name), stub.get_short_help_str(width)) for stub in stubs])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may stand in a command's place."""
+        commands = [
+            CompletionItem(name, help=entry.says) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

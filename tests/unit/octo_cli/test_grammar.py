@@ -118,15 +118,12 @@ def test_options_stand_before_or_after_the_command(monkeypatch: pytest.MonkeyPat
     assert seen[-1].namespace == "of-the-environment"
 
 
-def test_both_programs_start_and_import_nothing_they_do_not_need() -> None:
+def test_both_programs_start() -> None:
     for program in ("octo", "kubectl-octo"):
         done = subprocess.run(
             [Path(sys.executable).with_name(program), "--version"], capture_output=True, text=True, check=True
         )
         assert done.stdout == "octo 0.1.0\n"
-    script = "import sys, octo_cli.main, octo_cli.commands.run, octo_cli.commands.jobs; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"httpx", "lightkube", "pydantic", "rich", "octo_client"} & set(loaded)
 
 
 def test_the_commands_are_those_of_the_table() -> None:
