@@ -103,7 +103,7 @@ class FakeKube:
         if request.method == "GET" and path.rpartition("/namespaces/")[2].count("/") == 1:
             return self._list(path, request)
         if path.endswith("/log") and (pod := path.removesuffix("/log")) in self.objects:
-            return web.Response(text=self.logs.get(pod, ""))
+            return web.Response(body=_log(self.logs.get(pod, ""), request), content_type="text/plain")
         subresource = "/status" if path.endswith("/status") else ""
         path = path.removesuffix("/status")
         if path not in self.objects:
@@ -214,6 +214,16 @@ def _fail(fault: Fault | None, request: web.Request) -> web.Response | None:
         request.transport.abort()
         code = 500
     return refuse(code, {403: "Forbidden", 422: "Invalid"}.get(code, "InternalError"), "injected")
+
+
+def _log(text: str, request: web.Request) -> bytes:
+    """As a kubelet gives it: from a time on, of that the last lines, of those the first bytes."""
+    lines = text.splitlines(keepends=True)
+    since = request.query.get("sinceTime", "").removesuffix("Z")
+    lines = [line for line in lines if line >= since]
+    if "tailLines" in request.query:
+        lines = lines[-int(request.query["tailLines"]) :]
+    return "".join(lines).encode()[: int(request.query.get("limitBytes", len(text) * 4))]
 
 
 def _field(raw: Any, path: str) -> Any:

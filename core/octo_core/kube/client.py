@@ -235,7 +235,31 @@ class KubeClient:
         timestamps: bool = False,
         since: datetime | None = None,
     ) -> str:
-        """A container's log from its beginning, from ``since`` (whole seconds), or its last lines.
+        """As ``pod_log_bytes``, as text."""
+        raw = await self.pod_log_bytes(
+            namespace,
+            name,
+            container=container,
+            limit_bytes=limit_bytes,
+            tail_lines=tail_lines,
+            timestamps=timestamps,
+            since=since,
+        )
+        return raw.decode(errors="replace")
+
+    async def pod_log_bytes(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        container: str,
+        limit_bytes: int,
+        tail_lines: int | None = None,
+        timestamps: bool = False,
+        since: datetime | None = None,
+    ) -> bytes:
+        """A container's log from its beginning, from ``since`` (whole seconds), or its last lines; of that, the first
+        ``limit_bytes``.
 
         Raises InvalidError if it has none yet, NotFoundError if the pod is gone, ClusterUnavailableError if its
         node does not answer."""
@@ -246,8 +270,7 @@ class KubeClient:
             "timestamps": "true" if timestamps else "",
             "sinceTime": "" if since is None else rfc3339(since),
         }
-        payload = await self._send("GET", PODS.path(namespace, name, "log"), query=query)
-        return payload.decode(errors="replace")
+        return await self._send("GET", PODS.path(namespace, name, "log"), query=query)
 
     async def ready(self) -> None:
         """Return if the API server answers its version; raise ClusterUnavailableError if not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -174,3 +174,81 @@ async def test_follow_says_each_line_once_until_the_end(
     answer = await asyncio.wait_for(following, 120)
     assert answer.text == "one\nsame\nthree\nfour\n"
     assert told(answer) == (200, "pod", "false")
+
+
+async def test_what_is_too_long_is_told_by_its_bytes(
+    api: Api, admin: httpx.AsyncClient, kube: FakeKube, database: Database
+) -> None:
+    """Letters of several bytes: fewer letters than the limit, and more bytes."""
+    uid = await run(admin, kube, database, "Succeeded")
+    line = "ü" * 1000
+    count = pods.READ_BYTES // 1500
+    path = put_pod(
+        kube,
+        uid,
+        "".join(f"2026-01-02T03:04:05.{n:09}Z {n} {line}\n" for n in range(count)),
+        phase="Succeeded",
+    )
+    await services(api).log_archiver.round()
+    for source in ("pod", "archive"):
+        answer = await admin.get(f"/v1/jobs/{uid}/logs")
+        if source == "archive":
+            assert told(answer) == (200, "archive", "false")
+        assert answer.text.splitlines()[-1] == f"{count - 1} {line}"
+        kube.objects.pop(path, None)
+
+
+async def test_the_end_of_a_log_of_long_lines_is_its_end(
+    api: Api, admin: httpx.AsyncClient, kube: FakeKube, database: Database
+) -> None:
+    """Of the last lines the API server gives the first bytes, so they must not be too many."""
+    uid = await run(admin, kube, database, "Succeeded")
+    line = "x" * 12_000
+    path = put_pod(
+        kube, uid, "".join(f"2026-01-02T03:04:05.{n:09}Z {n} {line}\n" for n in range(2000)), phase="Succeeded"
+    )
+    await services(api).log_archiver.round()
+    del kube.objects[path]
+    answer = await admin.get(f"/v1/jobs/{uid}/logs")
+    assert told(answer) == (200, "archive", "false")
+    lines = answer.text.splitlines()
+    assert (lines[0], lines[-1]) == (f"0 {line}", f"1999 {line}")
+
+
+async def test_a_pod_that_cannot_be_read_keeps_no_other_from_the_archive(
+    api: Api, admin: httpx.AsyncClient, kube: FakeKube, database: Database
+) -> None:
+    """As one on a node that is lost, which stays there until somebody removes it."""
+    uid = await run(admin, kube, database, "Succeeded")
+    stuck = put_pod(kube, uid, stamped("never"), phase="Failed", worker=1, name="a-stuck")
+    other = put_pod(kube, uid, stamped("kept"), phase="Succeeded", name="b-other")
+    kube.fault_before = lambda request: 500 if request.path == f"{stuck}/log" else None
+    archiver = services(api).log_archiver
+    assert await archiver.round() == 1
+    asked = kube.requests.count(("GET", f"{stuck}/log"))
+    assert await archiver.round() == 0
+    # Not at each look: that would take as long as a node is silent.
+    assert kube.requests.count(("GET", f"{stuck}/log")) == asked
+    kube.fault_before = None
+    api.clock.offset += timedelta(minutes=2)
+    assert await archiver.round() == 1
+    for path in (stuck, other):
+        del kube.objects[path]
+    assert (await admin.get(f"/v1/jobs/{uid}/logs")).text == "kept\n"
+    assert (await admin.get(f"/v1/jobs/{uid}/logs", params={"worker": 1})).text == "never\n"
+
+
+async def test_follow_from_a_time_to_come_says_nothing_older(
+    admin: httpx.AsyncClient, kube: FakeKube, database: Database
+) -> None:
+    uid = await run(admin, kube, database)
+    path = put_pod(kube, uid, stamped("old"))
+    query = {"follow": "true", "since": "2026-01-02T03:05:00Z"}
+    following = asyncio.create_task(admin.get(f"/v1/jobs/{uid}/logs", params=query))
+    for _ in range(2400):
+        if kube.requests.count(("GET", f"{path}/log")) > 1:
+            break
+        await asyncio.sleep(0.05)
+    put_pod(kube, uid, stamped("old", "older than asked") + stamped("new", minute=5), phase="Succeeded")
+    await turn(kube, database, uid, "Succeeded")
+    assert (await asyncio.wait_for(following, 120)).text == "new\n"

@@ -6,16 +6,20 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from octo_api.errors import ClusterRefusedError
 from octo_api.jobs.logs.lines import join
 from octo_api.jobs.logs.pods import PodLogs, RunPod
 from octo_core.db import job_logs
 from octo_core.db.job_logs import PodLog
 from octo_core.db.session import Database
 from octo_core.domain import names
-from octo_core.domain.errors import InvalidError, NotFoundError
+from octo_core.domain.errors import ClusterUnavailableError, InvalidError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
+_FAILURES = 3
+"""Pods in one round whose node does not answer; then it is rather the cluster that is away."""
+_TRY_AGAIN = timedelta(minutes=1)
 _SELECTOR = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_JOB_UID}"
 
 
@@ -41,20 +45,37 @@ class LogArchiver:
         self._clock = clock
         self._kept = kept
         self._done: set[str] = set()
+        self._unread: dict[str, datetime] = {}
+        """Until when not to ask again for the log of a pod that could not be read: each time takes as long as a node
+        that is lost keeps silent."""
 
     async def round(self) -> int:
-        """Keep what is new; returns of how many pods. Raises ClusterUnavailableError or DatabaseUnavailableError."""
+        """Keep what is new; returns of how many pods. Raises ClusterUnavailableError or DatabaseUnavailableError.
+
+        A pod whose log cannot be read, as on a node that is lost, keeps no other's from being kept.
+        """
         present = await self._pods.pods(self._namespace, _SELECTOR)
-        self._done &= {pod.uid for pod in present}
-        due = [pod for pod in present if (pod.ended or pod.leaving) and pod.uid not in self._done]
+        there, now = {pod.uid for pod in present}, self._clock()
+        self._done &= there
+        self._unread = {uid: until for uid, until in self._unread.items() if uid in there and now < until}
+        held = self._done | self._unread.keys()
+        due = [pod for pod in present if (pod.ended or pod.leaving) and pod.uid not in held]
         if not due:
             return 0
         async with self._database.transaction() as session:
             self._done |= await job_logs.ended(session, [pod.uid for pod in due])
-        count = 0
+        count = failures = 0
         for pod in due:
-            if pod.uid not in self._done:
+            if pod.uid in self._done:
+                continue
+            try:
                 count += await self._keep(pod)
+            except (ClusterUnavailableError, ClusterRefusedError) as error:
+                logger.warning("a log cannot be read", extra={"pod": pod.name, "cause": error.detail})
+                self._unread[pod.uid] = self._clock() + _TRY_AGAIN
+                failures += 1
+                if failures == _FAILURES:
+                    raise
         return count
 
     async def forget(self) -> None:

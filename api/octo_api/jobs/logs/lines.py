@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 MAX_LINE = 16_384
 HEAD_BYTES = 256 << 10
 TAIL_BYTES = 768 << 10
 """A longer log keeps its beginning and its end."""
+
+_OVERLAP = timedelta(seconds=3)
+"""A read goes on from a whole second, and lines of two outputs may stand a little out of their order."""
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
 # C0 but the tab, DEL, C1, line and paragraph separators, and what turns the direction of text around.
@@ -54,6 +57,32 @@ def bounded(head: Sequence[Line], tail: Sequence[Line]) -> tuple[list[Line], lis
     last = list(reversed(_within(list(reversed(tail)), TAIL_BYTES)))
     known = set(first)
     return first, [line for line in last if line not in known]
+
+
+class Said:
+    """What was sent of one pod's log already, so that lines which are read again are not sent twice.
+
+    Lines of the last moments are remembered, where a read goes on; what is older was all sent.
+    """
+
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self._recent: dict[Line, datetime] = {}
+
+    def new(self, lines: Iterable[Line]) -> list[Line]:
+        """Those that were not sent yet; from now on they were."""
+        floor = None if self.at is None else self.at - _OVERLAP
+        found = [
+            (line, at)
+            for line, at in ((line, line.at) for line in lines)
+            if (floor is None or at >= floor) and line not in self._recent
+        ]
+        if found:
+            latest = max(at for _, at in found)
+            self.at = latest if self.at is None else max(self.at, latest)
+            known = {**self._recent, **dict(found)}
+            self._recent = {line: at for line, at in known.items() if at >= self.at - _OVERLAP}
+        return [line for line, _ in found]
 
 
 def _within(lines: Sequence[Line], size: int) -> list[Line]:

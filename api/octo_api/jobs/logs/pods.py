@@ -40,6 +40,8 @@ class Reading:
 
     head: list[Line]
     tail: list[Line] | None
+    whole: bool = True
+    """Whether it goes to what was the end when it was read."""
 
 
 def run_pod(raw: Raw) -> RunPod | None:
@@ -86,19 +88,29 @@ class PodLogs:
 
     async def read(self, pod: RunPod) -> Reading:
         """The log of a pod. Raises NotFoundError if the pod is gone, InvalidError if it has none yet."""
-        text = await self._text(pod)
-        if len(text) < READ_BYTES:
-            return Reading(parse(text), None)
-        head, tail = bounded(parse(text), parse(await self._text(pod, tail_lines=_TAIL_LINES)))
+        raw = await self._raw(pod)
+        if len(raw) < READ_BYTES:
+            return Reading(_lines(raw), None)
+        head, tail = bounded(_lines(raw), _lines(await self._end(pod)))
         return Reading(head, tail)
 
-    async def since(self, pod: RunPod, at: datetime) -> list[Line]:
-        """The lines from that second on."""
-        return parse(await self._text(pod, since=at))
+    async def since(self, pod: RunPod, at: datetime) -> Reading:
+        """The lines from that second on, as far as one read goes."""
+        raw = await self._raw(pod, since=at)
+        return Reading(_lines(raw), None, whole=len(raw) < READ_BYTES)
 
-    async def _text(self, pod: RunPod, *, tail_lines: int | None = None, since: datetime | None = None) -> str:
+    async def _end(self, pod: RunPod) -> bytes:
+        """The last lines, as many as one read takes: what is over the limit is cut off at the end, which is wanted."""
+        count = _TAIL_LINES
+        while True:
+            raw = await self._raw(pod, tail_lines=count)
+            if len(raw) < READ_BYTES or count == 1:
+                return raw
+            count = max(1, min(count, raw.count(b"\n")) // 2)
+
+    async def _raw(self, pod: RunPod, *, tail_lines: int | None = None, since: datetime | None = None) -> bytes:
         with acting_on_cluster():
-            return await self._kube.pod_log(
+            return await self._kube.pod_log_bytes(
                 pod.namespace,
                 pod.name,
                 container=pod.container,
@@ -107,3 +119,10 @@ class PodLogs:
                 timestamps=True,
                 since=since,
             )
+
+
+def _lines(raw: bytes) -> list[Line]:
+    if len(raw) >= READ_BYTES:
+        # Counted in bytes, the limit falls anywhere in a line, and in a letter.
+        raw = raw[: raw.rfind(b"\n") + 1] or raw
+    return parse(raw.decode(errors="replace"))

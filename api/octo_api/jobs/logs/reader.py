@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from octo_api.auth.caller import Caller
-from octo_api.jobs.logs.lines import Line, parse, shown
+from octo_api.jobs.logs.lines import Line, Said, parse, shown
 from octo_api.jobs.logs.pods import PodLogs, Reading, RunPod
 from octo_api.jobs.visible import visible
 from octo_core.db import job_logs
 from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
 from octo_core.domain import names
-from octo_core.domain.errors import InvalidError, NotFoundError, OctoError
+from octo_core.domain.errors import ClusterUnavailableError, InvalidError, NotFoundError, OctoError
 from octo_core.domain.status import State
 
 _LOOK_SECONDS = 1.0
@@ -49,8 +50,8 @@ class Found:
 
     source: Source
     complete: bool
-    readings: list[Reading]
-    pods: list[RunPod]
+    readings: Mapping[str, Reading]
+    """By the uid of the pod, the first one first."""
 
 
 class JobLogs:
@@ -76,24 +77,31 @@ class JobLogs:
     async def _lines(self, caller: Caller, record: JobRecord, wish: Wish, found: Found) -> AsyncIterator[str]:
         attempt = wish.attempt if wish.attempt is not None else record.attempt or None
         fixed = Wish(attempt, wish.worker, wish.since, wish.tail, wish.timestamps)
-        said = _Said()
-        yield "".join(_text(found, fixed, said.note))
+        said: defaultdict[str, Said] = defaultdict(Said)
+        for uid, reading in found.readings.items():
+            said[uid].new(_all(reading))
+        yield "".join(_text(found, fixed))
         while not (found.complete or (State(record.state).terminal and found.source is not Source.POD)):
             await asyncio.sleep(_LOOK_SECONDS)
             record = await self._record(caller, record.uid)
             if fixed.attempt is None and record.attempt:
                 fixed = Wish(record.attempt, wish.worker, wish.since, wish.tail, wish.timestamps)
-            found = await self._find(record, fixed, after=said.at)
-            fresh = [line for reading in found.readings for line in _all(reading) if said.is_new(line)]
-            for line in fresh:
-                said.note(line)
-            yield "".join(shown(line, timestamps=wish.timestamps) for line in fresh)
+            found = await self._find(record, fixed, after={uid: each.at for uid, each in said.items()})
+            fresh = []
+            for uid, reading in found.readings.items():
+                new = said[uid].new(_all(reading))
+                if not reading.whole and not new:
+                    raise ClusterUnavailableError("more was written in a second than can be read of it")
+                fresh += new
+            yield "".join(shown(line, timestamps=wish.timestamps) for line in fresh if _wanted(line, wish))
 
     async def _record(self, caller: Caller, uid: str) -> JobRecord:
         async with self._database.transaction() as session:
             return await visible(session, caller, uid)
 
-    async def _find(self, record: JobRecord, wish: Wish, *, after: datetime | None = None) -> Found:
+    async def _find(
+        self, record: JobRecord, wish: Wish, *, after: Mapping[str, datetime | None] = MappingProxyType({})
+    ) -> Found:
         attempt = wish.attempt if wish.attempt is not None else record.attempt
         ended = State(record.state).terminal or attempt < record.attempt
         async with self._database.transaction() as session:
@@ -111,16 +119,16 @@ class JobLogs:
             log.pod_uid: Reading(parse(log.head), None if log.tail is None else parse(log.tail)) for log in kept
         }
         for pod in live:
+            at = after.get(pod.uid)
             try:
-                readings[pod.uid] = (
-                    await self._pods.read(pod) if after is None else Reading(await self._pods.since(pod, after), None)
-                )
+                readings[pod.uid] = await (self._pods.read(pod) if at is None else self._pods.since(pod, at))
             except (NotFoundError, InvalidError):
                 live = [other for other in live if other.uid != pod.uid]
         missing = any(log.tail is not None or not log.ended for log in kept if log.pod_uid not in {p.uid for p in live})
-        closed = bool(readings) and ended and all(pod.ended for pod in live)
+        to_the_end = all(pod.ended for pod in live) and all(reading.whole for reading in readings.values())
+        closed = bool(readings) and ended and to_the_end
         source = Source.POD if live else Source.ARCHIVE if kept else Source.NONE
-        return Found(source, closed and not missing, list(readings.values()), live)
+        return Found(source, closed and not missing, readings)
 
     async def _of_worker(self, record: JobRecord, attempt: int, worker: int) -> list[RunPod]:
         if record.deleted_at is not None:
@@ -129,41 +137,24 @@ class JobLogs:
         return [pod for pod in await self._pods.pods(record.namespace, selector) if pod.worker == worker]
 
 
-class _Said:
-    """What was sent already, so that lines of a second that is read again are not sent twice."""
-
-    def __init__(self) -> None:
-        self.at: datetime | None = None
-        self._recent: deque[Line] = deque(maxlen=50_000)
-        self._known: set[Line] = set()
-
-    def is_new(self, line: Line) -> bool:
-        return line not in self._known
-
-    def note(self, line: Line) -> None:
-        if len(self._recent) == self._recent.maxlen:
-            self._known.discard(self._recent[0])
-        self._recent.append(line)
-        self._known.add(line)
-        self.at = line.at
-
-
 def _all(reading: Reading) -> Iterable[Line]:
     yield from reading.head
     yield from reading.tail or ()
 
 
-def _text(found: Found, wish: Wish, note: Callable[[Line], None] | None = None) -> list[str]:
+def _wanted(line: Line, wish: Wish) -> bool:
+    return wish.since is None or line.at >= wish.since
+
+
+def _text(found: Found, wish: Wish) -> list[str]:
     out: deque[str] = deque(maxlen=wish.tail)
-    for reading in found.readings:
+    for reading in found.readings.values():
         for part in (reading.head, reading.tail):
             if part is None:
                 continue
             if part is reading.tail:
                 out.append(_LEFT_OUT)
             for line in part:
-                if note is not None:
-                    note(line)
-                if wish.since is None or line.at >= wish.since:
+                if _wanted(line, wish):
                     out.append(shown(line, timestamps=wish.timestamps))
     return list(out)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octo_api.jobs.logs.lines import HEAD_BYTES, MAX_LINE, TAIL_BYTES, Line, bounded, join, parse, shown
+from octo_api.jobs.logs.lines import HEAD_BYTES, MAX_LINE, TAIL_BYTES, Line, Said, bounded, join, parse, shown
 
 STAMP = "2026-01-02T03:04:05.123456789Z"
 
@@ -60,3 +60,24 @@ def test_a_long_log_keeps_its_beginning_and_its_end() -> None:
     assert TAIL_BYTES - 1100 < len(join(tail)) <= TAIL_BYTES
     short = lines[:5]
     assert bounded(short, short) == (short, [])
+
+
+def at(second: int, text: str) -> Line:
+    return Line(f"2026-01-02T03:04:{second:02}.5Z", text)
+
+
+def test_no_line_is_said_twice_however_long_the_log() -> None:
+    said = Said()
+    log = [at(n // 2000, str(n)) for n in range(60_000)]
+    assert said.new(log[:100]) == log[:100]
+    assert said.new(log[50:]) == log[100:]
+    # The whole of it once more, as from the archive.
+    assert said.new(log) == []
+    late = [at(29, "late"), at(28, "of the other output")]
+    assert said.new(log[-10:] + late) == late
+    assert said.new(late) == []
+
+
+def test_lines_alike_are_all_said() -> None:
+    said, twice = Said(), [at(1, "same"), at(1, "same")]
+    assert said.new(twice) == twice
