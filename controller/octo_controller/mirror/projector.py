@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from octo_core.domain.errors import DatabaseUnavailableError
@@ -24,7 +24,7 @@ class Writer(Protocol):
     """How rows get to Postgres. All raise DatabaseUnavailableError while it is away."""
 
     async def write(self, jobs: list[Raw]) -> None: ...
-    async def mark_deleted(self, uids: Iterable[str]) -> None: ...
+    async def mark_deleted(self, uids: Collection[str]) -> None: ...
     async def claim(self) -> None: ...
     async def live(self) -> dict[str, int]: ...
 
@@ -151,7 +151,7 @@ class Projector:
             if rows:
                 await self._write(rows)
             if gone:
-                await self._writer.mark_deleted(gone)
+                await self._mark(gone)
         except DatabaseUnavailableError as error:
             if self._failures == 0:
                 logger.warning("the mirror waits: %s", error.detail)
@@ -193,6 +193,21 @@ class Projector:
                 self._held[uid] = max(_version(raw), self._held.get(uid, -1))
             self._drop(raw)
             self._committed(raw)
+
+    async def _mark(self, uids: list[str]) -> None:
+        """The same for the rows of those that are gone."""
+        try:
+            await self._writer.mark_deleted(uids)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
+            if len(uids) > 1:
+                middle = len(uids) // 2
+                await self._mark(uids[:middle])
+                await self._mark(uids[middle:])
+                return
+            logger.exception("the row of the OctoJob with uid %s cannot be marked as deleted", uids[0])
+            self._skipped()
 
     def _drop(self, raw: Raw) -> None:
         """Take out what was written, unless a newer version came meanwhile."""

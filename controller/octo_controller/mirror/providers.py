@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from octo_core.db.provider_rows import ProviderCopy, copy_of
 from octo_core.domain.errors import DatabaseUnavailableError
 
 Raw = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 
 class ProviderWriter(Protocol):
@@ -49,7 +51,25 @@ class ProviderMirror:
             changed = [copy for name, copy in there.items() if self._held.get(name) != copy]
             gone = self._held.keys() - there.keys()
             if changed or gone:
-                await self._writer.write_providers(changed, gone)
+                await self._write(changed, gone)
         except DatabaseUnavailableError:
             return
         self._held = dict(there)
+
+    async def _write(self, changed: Sequence[ProviderCopy], gone: Collection[str]) -> None:
+        """Write all at once; if Postgres does not take that, one by one, and leave the one that is at fault until it
+        changes."""
+        try:
+            await self._writer.write_providers(changed, gone)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
+            if len(changed) + len(gone) <= 1:
+                logger.exception(
+                    "the copy of OctoProvider %s cannot be written", *(copy.name for copy in changed), *gone
+                )
+                return
+            for copy in changed:
+                await self._write([copy], ())
+            for name in gone:
+                await self._write((), [name])

@@ -19,6 +19,7 @@ from octo_core.domain.events import EventType, Seen, job_changes
 from octo_core.domain.model import rfc3339
 from octo_core.domain.states import DELETED
 from octo_core.domain.status import ConditionType, State
+from octo_core.domain.text import without_nul
 
 
 def job_values(raw: Raw) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def job_values(raw: Raw) -> dict[str, Any]:
         "schedule": spec.get("scheduleRef", {}).get("name"),
         "idempotency_key_hash": spec.get("idempotency", {}).get("keyHash"),
         "labels": meta.get("labels", {}),
-        "spec": _storable(spec),
-        "status": _storable(status),
+        "spec": without_nul(spec),
+        "status": without_nul(status),
         "created_at": parse_time(meta["creationTimestamp"]),
         "started_at": _time(status.get("startTime")),
         "finished_at": _time(status.get("completionTime")),
@@ -199,12 +200,3 @@ def _event(kind: EventType, values: Mapping[str, Any], before: Seen | None, *, s
 
 def _time(value: str | None) -> datetime | None:
     return parse_time(value) if value else None
-
-
-def _storable(value: Any) -> Any:
-    """JSON that Postgres takes: it has no NUL character."""
-    if isinstance(value, dict):
-        return {key: _storable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value.replace("\x00", "") if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw
 from octo_core.db.tables import ProviderRow
+from octo_core.domain.text import without_nul
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def copy_of(raw: Raw) -> ProviderCopy:
         uid=meta["uid"],
         generation=meta.get("generation", 0),
         labels=meta.get("labels") or {},
-        annotations=meta.get("annotations") or {},
-        spec=raw.get("spec") or {},
+        annotations=without_nul(meta.get("annotations") or {}),
+        spec=without_nul(raw.get("spec") or {}),
     )
 
 

@@ -22,19 +22,27 @@ from octo_core.settings import DatabaseSettings
 
 __all__ = ["AsyncSession", "Database", "DatabaseContendedError"]
 
-# Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), retry; and while
-# somebody puts another database in its place, no such login, no such database.
-_PASSING = ("08", "53", "57", "40", "28", "3D")
+# Classes of SQLSTATE: connection, resources, operator intervention (shutdown, statement timeout), system, retry; and
+# while somebody puts another database in its place, no such login, no such database.
+_PASSING = ("08", "53", "57", "58", "40", "28", "3D")
 # Serialization failure, deadlock, lock timeout: another transaction was in the way, and this one may be tried again.
 _CONTENDED = ("40001", "40P01", "55P03")
 # At an installation's start, and at an upgrade's, until the migration has run: no such table, no such column.
 _NOT_MIGRATED = ("42P01", "42703")
+# The login may not do that: somebody has to grant it, and what waits is not at fault.
+_NOT_GRANTED = "42501"
+# A server that was the primary when the connection was made, and follows another by now.
+_READ_ONLY = "25006"
 _USED = "octo_used_at"
 _IDLE_SECONDS = 0.2
 
 
 class DatabaseContendedError(DatabaseUnavailableError):
     """Another transaction was in the way; nothing of this one was kept, and it may be tried again at once."""
+
+
+class DatabaseReadOnlyError(DatabaseUnavailableError):
+    """The server takes no writes; behind its name may stand another by now."""
 
 
 class Database:
@@ -68,11 +76,17 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end, rolled back on any error.
 
-        Raises DatabaseUnavailableError when Postgres is away, overloaded, cancels the statement, or has no schema yet.
+        Raises DatabaseUnavailableError when Postgres is away, overloaded, cancels the statement, takes no writes, or
+        has no schema yet.
         """
-        with _octo_errors():
-            async with self._sessions.begin() as session:
-                yield session
+        try:
+            with _octo_errors():
+                async with self._sessions.begin() as session:
+                    yield session
+        except DatabaseReadOnlyError:
+            # Its other connections lead to the same server, and would for as long as they hold.
+            await self._engine.dispose()
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -104,6 +118,10 @@ def _octo_errors() -> Iterator[None]:
         state = sqlstate(error)
         if state in _NOT_MIGRATED:
             raise DatabaseUnavailableError("the schema is missing or old: run `octo-api migrate`") from error
+        if state == _READ_ONLY:
+            raise DatabaseReadOnlyError("Postgres takes no writes") from error
+        if state == _NOT_GRANTED:
+            raise DatabaseUnavailableError("Postgres does not let this login do that") from error
         if state in _CONTENDED:
             raise DatabaseContendedError(f"Postgres did not answer: {state}") from error
         if getattr(error, "connection_invalidated", False) or state[:2] in _PASSING:

@@ -17,6 +17,15 @@ def has_nul(value: Any) -> bool:
     return isinstance(value, str) and "\0" in value
 
 
+def without_nul(value: Any) -> Any:
+    """A JSON value that Postgres takes."""
+    if isinstance(value, dict):
+        return {key.replace("\0", ""): without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
 def no_nul(text: str) -> str:
     """The text. Raises ValueError if there is a NUL character in it."""
     if "\0" in text:

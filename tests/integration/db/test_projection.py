@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import select
 
+from octo_core.db import provider_rows
 from octo_core.db.projection import live_versions, mark_deleted, project
 from octo_core.db.session import Database
-from octo_core.db.tables import EventRow, JobRow
+from octo_core.db.tables import EventRow, JobRow, ProviderRow
 from octo_core.domain.status import State
 
 STATES = list(State)
@@ -134,3 +135,18 @@ async def test_a_nul_character_does_not_stop_the_mirror(database: Database) -> N
     async with database.transaction() as session:
         status = (await session.execute(select(JobRow.status))).scalar_one()
     assert status["conditions"][0]["message"] == "broken"
+
+
+async def test_nor_does_one_in_a_parameter_s_name_or_in_an_octoprovider(database: Database) -> None:
+    """The API server takes it there from everybody who may make one."""
+    raw = octojob("a", 1, "Running")
+    raw["spec"]["parameters"] = {"da\x00y": "mon\x00day"}
+    meta = {"name": "bank", "uid": "b", "annotations": {"no\x00te": "o\x00k"}}
+    copy = provider_rows.copy_of({"metadata": meta, "spec": {"container": {"args": ["a\x00b"]}}})
+    async with database.transaction() as session:
+        await project(session, [raw], now=NOW)
+        await provider_rows.put(session, "octo", [copy], now=NOW)
+    async with database.transaction() as session:
+        assert (await session.execute(select(JobRow.spec))).scalar_one()["parameters"] == {"day": "monday"}
+        row = (await session.execute(select(ProviderRow))).scalar_one()
+    assert (row.annotations, row.spec) == ({"note": "ok"}, {"container": {"args": ["ab"]}})

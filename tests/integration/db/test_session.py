@@ -83,6 +83,42 @@ async def test_connections_that_died_while_they_lay_idle_are_replaced_unnoticed(
     await database.close()
 
 
+async def test_after_a_failover_writes_go_to_the_new_primary(database_settings: DatabaseSettings) -> None:
+    """Connections to a primary that was made a replica hold, and take no writes any more."""
+    two = database_settings.model_copy(update={"database_pool_size": 2})
+    database = Database(two, application_name="test")
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            session = await stack.enter_async_context(database.transaction())
+            await session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+    write = text("INSERT INTO mirrors (namespace, controller, token, claimed_at) VALUES ('octo', '0/1', 'a', now())")
+    with pytest.raises(DatabaseUnavailableError, match="takes no writes"):
+        async with database.transaction() as session:
+            await session.execute(write)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            session = await stack.enter_async_context(database.transaction())
+            assert await session.scalar(text("SHOW transaction_read_only")) == "off"
+        await session.execute(write)
+    await database.close()
+
+
+async def test_a_login_that_may_not_write_is_one_to_wait_for(postgres: PostgresServer, database: Database) -> None:
+    async with database.transaction() as session:
+        name = await session.scalar(text("SELECT current_database()"))
+        await session.execute(text("CREATE ROLE reader LOGIN"))
+    try:
+        url = SecretStr(postgres.url(str(name)).replace("octo@", "reader@"))
+        reader = Database(DatabaseSettings(database_url=url), application_name="test")
+        with pytest.raises(DatabaseUnavailableError, match="does not let"):
+            async with reader.transaction() as session:
+                await live_versions(session, "octo")
+        await reader.close()
+    finally:
+        async with database.transaction() as session:
+            await session.execute(text("DROP ROLE reader"))
+
+
 async def test_each_read_is_a_transaction_of_its_own(database: Database, database_settings: DatabaseSettings) -> None:
     async with database.reading() as session:
         first = await session.scalar(text("SELECT pg_current_xact_id()::text"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from octo_controller.mirror.projector import Projector
@@ -35,8 +35,10 @@ class Writer:
         self.batches.append([(raw["metadata"]["uid"], raw["metadata"]["resourceVersion"]) for raw in jobs])
         self.log += [f"write {raw['metadata']['uid']}" for raw in jobs]
 
-    async def mark_deleted(self, uids: Iterable[str]) -> None:
+    async def mark_deleted(self, uids: Collection[str]) -> None:
         await self._work()
+        if not self.poison.isdisjoint(uids):
+            raise ValueError("cannot be marked")
         self.log += [f"delete {uid}" for uid in uids]
 
     async def claim(self) -> None:
@@ -154,6 +156,23 @@ def test_one_row_that_postgres_does_not_take_does_not_hold_up_the_others() -> No
 
     writer, _ = play(script, skipped=lambda: skipped.append(1))
     assert sorted(uid for batch in writer.batches for uid, _ in batch) == ["a", "b", "d", "e"]
+    assert skipped == [1]
+
+
+def test_a_row_that_cannot_be_marked_does_not_hold_up_the_others_or_end_the_mirror() -> None:
+    skipped: list[int] = []
+
+    async def script(projector: Projector, writer: Writer) -> None:
+        writer.poison = {"c"}
+        for uid in "abcd":
+            projector.gone(uid)
+        await asyncio.sleep(10)
+        projector.offer(octojob("e", 1))
+        await asyncio.sleep(10)
+        assert projector.pending == 0
+
+    writer, _ = play(script, skipped=lambda: skipped.append(1))
+    assert sorted(writer.log) == ["delete a", "delete b", "delete d", "write e"]
     assert skipped == [1]
 
 
