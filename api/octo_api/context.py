@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -43,6 +43,9 @@ class RequestContext:
     """How many changes it has spoken of."""
     intended: bool = False
     """Whether at least one of those is known to be committed."""
+    aside: Callable[[float], AbstractContextManager[bool]] = field(default=lambda seconds: nullcontext(True))
+    """For a client that asked to wait so long at most: in that block the request is neither late nor counted as one
+    that the process works on. False if too many wait already: then it should not."""
 
     async def written(self) -> None:
         """Wait until what is being written is committed, or cannot be for now."""

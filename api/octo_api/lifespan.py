@@ -218,6 +218,7 @@ def _services(
         webhooks=webhooks.service,
         job_lists=JobLists(database, cursors),
         summary=SummaryService(database),
+        longest_wait=settings.longest_wait_seconds,
         job_changes=changes,
         many_jobs=ManyJobs(
             database, jobs, changes, namespace=settings.namespace, clock=clock, ttl=settings.idempotency_ttl

@@ -55,6 +55,8 @@ class Services:
     feed: Feed
     stream_limits: StreamLimits
     webhooks: WebhookService
+    longest_wait: int
+    """Seconds that a request may have its answer held back, at its own wish."""
     job_changes: JobChanges
     many_jobs: ManyJobs
     file_manifests: FileManifests

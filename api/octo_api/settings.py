@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from octo_api.console.settings import ConsoleSettings
+from octo_api.jobs.waiting import MAX_WAIT_SECONDS
 from octo_api.limits.settings import LimitSettings
 from octo_api.webhooks.settings import WebhookSettings
 from octo_core.settings import ClusterSettings
@@ -54,6 +55,12 @@ class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettin
         if self.audit_repair_after_seconds < self.request_timeout_seconds:
             raise ValueError("audit_repair_after_seconds is below request_timeout_seconds: requests would be under way")
         return self
+
+    @property
+    def longest_wait_seconds(self) -> int:
+        """Seconds that a request may wait for a run's end, beside the time that it has for itself: no longer than until
+        it would count as cut off."""
+        return min(MAX_WAIT_SECONDS, int(self.audit_repair_after_seconds - self.request_timeout_seconds))
 
     @property
     def webhook_signing_keys(self) -> tuple[str, ...]:

@@ -84,12 +84,14 @@ async def made(
     headers = {"Location": f"{JobRouter.prefix}/{record.uid}"}
     if created.replayed:
         headers[REPLAYED_HEADER] = "true"
-    wait = wait_of(prefer)
+    wait = wait_of(prefer, at_most=services.longest_wait)
     if created.recorded is not None:
         context.writes.append(created.recorded)
     if wait is not None:
         await context.written()
-        record = await ended(services.database, caller, record, within=wait)
+        with context.aside(wait) as granted:
+            wait = wait if granted else 0
+            record = await ended(services.database, caller, record, within=wait)
         headers["Preference-Applied"] = f"wait={wait}"
     over = wait is not None and State(record.state).terminal
     return job_response(record, 200 if over else 202, headers)

@@ -30,10 +30,10 @@ Prefer = Annotated[
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})"?\s*(?=$|[,;])', re.IGNORECASE)
 
 
-def wait_of(prefer: str | None) -> int | None:
-    """The seconds that the header asks to wait, None without such a wish. What is not understood is passed over."""
+def wait_of(prefer: str | None, *, at_most: int = MAX_WAIT_SECONDS) -> int | None:
+    """The seconds to wait that the header asks for, None without such a wish. What is not understood is passed over."""
     found = _WAIT.search(prefer) if prefer is not None else None
-    return None if found is None else min(int(found[1]), MAX_WAIT_SECONDS)
+    return None if found is None else min(int(found[1]), at_most)
 
 
 async def ended(database: Database, caller: Caller, record: JobRecord, *, within: float) -> JobRecord:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,6 +39,7 @@ class LimitsMiddleware:
         self._settings = settings
         self._metrics = metrics
         self._in_flight = 0
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,6 +79,7 @@ class LimitsMiddleware:
                 _tell_share(scope, message)
             await send(message)
 
+        RequestContext.of(scope).aside = partial(self._aside, deadline)
         self._in_flight += 1
         try:
             async with deadline:
@@ -86,6 +91,26 @@ class LimitsMiddleware:
         finally:
             if not answering:
                 self._in_flight -= 1
+
+    @contextmanager
+    def _aside(self, deadline: asyncio.Timeout, seconds: float) -> Iterator[bool]:
+        """See ``RequestContext.aside``. As many may wait as may be under way."""
+        if self._waiting >= self._settings.max_in_flight:
+            yield False
+            return
+        clock, until = asyncio.get_running_loop().time, deadline.when()
+        began = clock()
+        if until is not None:
+            deadline.reschedule(until + seconds)
+        self._in_flight -= 1
+        self._waiting += 1
+        try:
+            yield True
+        finally:
+            self._waiting -= 1
+            self._in_flight += 1
+            if until is not None and not deadline.expired():
+                deadline.reschedule(until + clock() - began)
 
     def _bounded(self, body: _Body, receive: Receive) -> Receive:
         until = asyncio.get_running_loop().time() + self._settings.body_timeout_seconds

@@ -7,10 +7,19 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 import httpx
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from octo_api.auth.credentials import new_key
+from octo_api.context import RequestContext
+from octo_api.limits.middleware import LimitsMiddleware
+from octo_api.limits.settings import LimitSettings
+from octo_api.metrics import Metrics
+from octo_core.db.projection import project
+from octo_core.db.session import Database
 from tests.integration.api.conftest import StartApi
 from tests.support.fake_kube import FakeKube
+from tests.support.waiting import until
 
 BODY = {"provider": "acme"}
 
@@ -93,6 +102,52 @@ async def test_a_request_without_an_answer_is_ended(start_api: StartApi, kube: F
     answer = await api.client(await api.keys.make()).get("/v1/providers/acme")
     assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "timeout", True)
     kube.delays.clear()
+
+
+async def test_who_asked_to_wait_takes_nobodys_place(start_api: StartApi, kube: FakeKube, database: Database) -> None:
+    api = await start_api(max_in_flight=1)
+    client = api.client(await api.keys.make())
+
+    async def waits() -> httpx.Response | None:
+        answer = await client.get("/v1/jobs")
+        return answer if answer.status_code == 200 else None
+
+    async def made() -> str | None:
+        return next((raw["metadata"]["uid"] for raw in kube.of_kind("octojobs")), None)
+
+    waiting = asyncio.create_task(client.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=60"}))
+    uid = await until(made, what="the run")
+    await until(waits, what="the place of a request that waits")
+    # As many may wait as may be under way; others get their answer at once.
+    other = await client.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=60"})
+    assert (other.status_code, other.headers.get("Preference-Applied")) == (202, "wait=0"), other.text
+    path = next(path for path, raw in kube.objects.items() if raw["metadata"]["uid"] == uid)
+    raw = kube.put(path, {**kube.objects[path], "status": {"state": "Succeeded", "attempt": 1}})
+    async with database.transaction() as session:
+        await project(session, [raw], now=api.clock())
+    assert (await waiting).status_code == 200
+    assert (await client.get("/v1/jobs")).status_code == 200
+
+
+async def test_who_asked_to_wait_is_not_late() -> None:
+    """The time that a client wants to wait comes on top of what a request has."""
+    granted: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with RequestContext.of(scope).aside(3600) as aside:
+            granted.append(aside)
+            await asyncio.sleep(0.5)
+        await Response("done")(scope, receive, send)
+
+    limits = LimitsMiddleware(app, settings=LimitSettings(request_timeout_seconds=0.2), metrics=Metrics())
+
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        with RequestContext("r", None).attached(scope):
+            await limits(scope, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outermost), base_url="http://api") as client:
+        assert (await client.get("/")).text == "done"
+    assert granted == [True]
 
 
 async def test_a_large_head_is_refused(start_api: StartApi) -> None:
