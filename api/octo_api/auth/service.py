@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from octo_api.auth.credentials import parse_key
 from octo_api.auth.identity import Identity
 from octo_api.auth.keyring import KeyRing
 from octo_api.auth.keys import KnownKeys
+from octo_api.auth.memory import Memory
 from octo_api.auth.oidc import OpenIdConnect
 from octo_api.auth.service_accounts import ServiceAccounts
 from octo_api.auth.throttle import FailedLogins
@@ -21,6 +23,7 @@ from octo_api.auth.tokens import TokenClaims
 from octo_core.db.api_keys import ApiKey
 from octo_core.domain.errors import ForbiddenError, InvalidError, UnauthenticatedError
 
+_PROVEN = timedelta(hours=1)
 _REFUSED = "The credential is missing, unknown, expired or revoked."
 
 
@@ -73,6 +76,7 @@ class AuthService:
         self._token_ttl = token_ttl
         self._session = session
         self._clock = clock
+        self._proven: Memory[bytes, bool] = Memory(clock=clock, life=_PROVEN)
 
     async def authenticate(self, presented: Presented, *, scope: str | None) -> Caller:
         """The caller that a request's credentials stand for, of which the API key comes first.
@@ -82,15 +86,19 @@ class AuthService:
         """
         if presented.api_key is not None:
             return _caller_of(await self._check_key(presented.api_key, presented.client))
-        self._failed.check(presented.client)
+        proof = _digest(presented.bearer or "")
+        self._check_failures(presented.client, proof)
         try:
             if presented.bearer is None:
                 raise UnauthenticatedError(_REFUSED)
-            return await self._check_bearer(presented.bearer, scope)
+            caller = await self._check_bearer(presented.bearer, scope)
         except UnauthenticatedError as error:
+            self._proven.drop(proof)
             self._failed.note(presented.client)
             # What exactly is wrong with it stays in the log.
             raise UnauthenticatedError(_REFUSED) from error
+        self._proven.put(proof, True)
+        return caller
 
     async def login(self, presented: Presented) -> Issued:
         """A short-lived token with the rights of the API key. Raises as ``authenticate`` does."""
@@ -132,16 +140,24 @@ class AuthService:
         except InvalidError:
             plain = None
         if plain is not None:
-            # Before the limit: a client whose key is known to be good is not shut out by its neighbours.
             known = self._keys.remembered(plain)
             if known is not None:
                 return known
-        self._failed.check(client)
+        proof = _digest(text or "")
+        self._check_failures(client, proof)
         key = await self._keys.check(plain) if plain is not None else None
         if key is None:
+            self._proven.drop(proof)
             self._failed.note(client)
             raise UnauthenticatedError(_REFUSED)
+        self._proven.put(proof, True)
         return key
+
+    def _check_failures(self, client: str | None, proof: bytes) -> None:
+        """Raise RateLimitedError if the client has failed too often, but not for a credential that was good before: it
+        is no guess, and its owner is not shut out by those who share its address. Whether it still is good is asked."""
+        if self._proven.get(proof) is None:
+            self._failed.check(client)
 
     async def _check_bearer(self, token: str, scope: str | None) -> Caller:
         issuer = tokens.unverified_issuer(token)
@@ -183,6 +199,10 @@ class AuthService:
             expires_at=identity.expires_at,
             identity=identity,
         )
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode()).digest()
 
 
 def _within(wanted: frozenset[str], given: frozenset[str]) -> bool:

@@ -77,6 +77,29 @@ async def test_failed_logins_of_a_client_are_limited(start_api: StartApi) -> Non
     assert (await answer(None, here)).status_code == 401
 
 
+async def test_neighbours_who_fail_shut_out_nobody_who_is_known(start_api: StartApi) -> None:
+    """Behind a proxy that is not named in the settings, all have one address."""
+    api = await start_api(failed_logins_per_minute=1)
+    known = api.client(await api.keys.make())
+    token = (await known.post("/v1/auth/login")).json()["accessToken"]
+    bearer = api.client(None, Authorization=f"Bearer {token}")
+    revoked = await api.keys.make()
+    was = api.client(revoked)
+    for client in (known, bearer, was):
+        assert (await client.get("/v1/auth/verify")).status_code == 200
+    neighbour = api.client(new_key(b"z" * 40))
+    assert (await known.post(f"/v1/api-keys/{revoked.id}:revoke")).status_code == 200
+    for _ in range(5):
+        # Longer than a good key is believed without a look.
+        api.clock.offset += timedelta(seconds=20)
+        assert (await neighbour.get("/v1/auth/verify")).status_code in (401, 429)
+        assert (await neighbour.get("/v1/auth/verify")).status_code == 429
+        for client in (known, bearer):
+            assert (await client.get("/v1/auth/verify")).status_code == 200
+    # One that is good no more is looked at once, and then as any other.
+    assert [(await was.get("/v1/auth/verify")).status_code for _ in range(2)] == [401, 429]
+
+
 async def test_too_much_at_once_is_refused_at_once(start_api: StartApi, kube: FakeKube) -> None:
     api = await start_api(max_in_flight=1)
     client = api.client(await api.keys.make())
