@@ -240,7 +240,7 @@ def _services(
         reports=ReportService(
             database, kube, clock=clock, progress_interval=timedelta(seconds=settings.progress_interval_seconds)
         ),
-        report_authorizer=ReportAuthorizer(kube, clock=clock),
+        report_authorizer=ReportAuthorizer(kube, failed=auth.failed, clock=clock),
         cursors=cursors,
         health=Health(database, kube, schema=migrate.head(), first_key=first_key, drain=process.drain),
     )

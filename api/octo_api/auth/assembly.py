@@ -30,6 +30,7 @@ class Auth:
     known_keys: KnownKeys
     api_keys: ApiKeyService
     key_ring: KeyRing
+    failed: FailedLogins
 
 
 def assemble(
@@ -57,13 +58,14 @@ def assemble(
         clock=clock,
         random=random,
     )
+    failed = FailedLogins(per_minute=settings.failed_logins_per_minute, clock=clock)
     service = AuthService(
         keys=keys,
         ring=ring,
         service_accounts=ServiceAccounts(kube, audience=settings.service_account_audience, clock=clock),
         oidc=_oidc(settings, clock),
         rights=_rights(settings, kube, namespace, clock),
-        failed=FailedLogins(per_minute=settings.failed_logins_per_minute, clock=clock),
+        failed=failed,
         token_ttl=settings.token_ttl,
         session=settings.session,
         clock=clock,
@@ -73,6 +75,7 @@ def assemble(
         known_keys=keys,
         api_keys=ApiKeyService(database, auth=service, keys=keys, intents=intents, clock=clock, random=random),
         key_ring=ring,
+        failed=failed,
     )
 
 

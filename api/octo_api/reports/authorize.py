@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from octo_api.auth.throttle import FailedLogins
 from octo_api.auth.token_review import review_token
 from octo_api.errors import acting_on_cluster
 from octo_core.crd.resources import Raw
@@ -46,21 +47,31 @@ class Reporter:
 class ReportAuthorizer:
     """Remembers a good token for a minute, so that reports cost the API server little."""
 
-    def __init__(self, kube: KubeClient, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, kube: KubeClient, *, failed: FailedLogins, clock: Callable[[], datetime]) -> None:
         self._kube = kube
+        self._failed = failed
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[datetime, Reporter]] = OrderedDict()
 
-    async def authorize(self, token: str, *, job_uid: str, attempt: int, shard: int) -> Reporter:
+    async def authorize(self, token: str, *, job_uid: str, attempt: int, shard: int, client: str | None) -> Reporter:
         """The reporter, if the token is that of this attempt's pod, and of this one of its pods.
 
-        Raises UnauthenticatedError, ForbiddenError, or ClusterUnavailableError.
+        Raises UnauthenticatedError, RateLimitedError after too many failures from the client's address,
+        ForbiddenError, or ClusterUnavailableError.
         """
         digest = hashlib.sha256(token.encode()).digest()
         reporter = self._remembered(digest)
         if reporter is None:
-            namespace, pod_name, pod_uid = await self._review(token)
-            reporter = await self._reporter(namespace, pod_name, pod_uid)
+            if digest not in self._known:
+                # One that was good before is no guess; it is looked at again all the same.
+                self._failed.check(client)
+            try:
+                namespace, pod_name, pod_uid = await self._review(token)
+                reporter = await self._reporter(namespace, pod_name, pod_uid)
+            except UnauthenticatedError:
+                self._known.pop(digest, None)
+                self._failed.note(client)
+                raise
             self._remember(digest, reporter)
         wanted = (job_uid, names.child_name(reporter.job_name, attempt), shard)
         if (reporter.job_uid, reporter.child_name, reporter.shard) != wanted:

@@ -35,7 +35,7 @@ class ReportRouter(BaseRouter):
         """Take files and progress of the run whose pod holds the token."""
         context.resource = uid
         reporter = await services.report_authorizer.authorize(
-            token, job_uid=uid, attempt=body.attempt, shard=body.shard
+            token, job_uid=uid, attempt=body.attempt, shard=body.shard, client=context.client
         )
         context.actor = f"job/{reporter.job_name}"
         context.namespace = reporter.namespace

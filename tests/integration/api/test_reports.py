@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -127,6 +128,27 @@ async def test_a_token_that_is_no_workers_gets_401(
     answer = await worker.post(f"/v1/reports/{UID}", json=report(FILE))
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert "progress" not in kube.objects[f"{JOBS}/run"]["status"]
+
+
+async def test_guesses_are_limited_and_cost_the_cluster_no_more(start_api: StartApi, kube: FakeKube) -> None:
+    api = await start_api(failed_logins_per_minute=1)
+    add_run(kube)
+    worker = api.client(None, Authorization="Bearer good")
+    assert (await worker.post(f"/v1/reports/{UID}", json=report(FILE))).status_code == 204
+    guess = api.client(None, Authorization="Bearer guess")
+    answers = [(await guess.post(f"/v1/reports/{UID}", json=report(FILE))).status_code for _ in range(5)]
+    assert answers == [401, 429, 429, 429, 429]
+    reviews = [path for _, path in kube.requests if path.endswith("/tokenreviews")]
+    assert len(reviews) == 2
+    # Whoever was good before is not kept out by a neighbour, though its token is reviewed again by now.
+    api.clock.offset += timedelta(minutes=2)
+    assert [(await guess.post(f"/v1/reports/{UID}", json=report(FILE))).status_code for _ in range(3)][-1] == 429
+    assert (await worker.post(f"/v1/reports/{UID}", json=report(FILE))).status_code == 204
+    kube.tokens.clear()
+    api.clock.offset += timedelta(seconds=70)
+    assert [(await guess.post(f"/v1/reports/{UID}", json=report(FILE))).status_code for _ in range(3)][-1] == 429
+    answers = [(await worker.post(f"/v1/reports/{UID}", json=report(FILE))).status_code for _ in range(2)]
+    assert answers == [401, 429]
 
 
 async def test_of_another_run_or_attempt_it_gets_403(worker: httpx.AsyncClient, kube: FakeKube) -> None:
