@@ -88,6 +88,7 @@ def create_app(
         audit=audit,
         new_request_id=lambda: random(12).hex(),
         clients=ClientAddresses(settings.trusted_proxies),
+        clock=clock,
     )
     register_error_handlers(app)
     nouns = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from datetime import datetime
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,12 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from octo_api.audit.log import GONE_AWAY, AuditLog
 from octo_api.context import RequestContext
 from octo_api.errors import INTERNAL, response_of
-from octo_api.limits.clients import ClientAddresses
+from octo_api.limits.buckets import Buckets
+from octo_api.limits.clients import ClientAddresses, limit_key
 from octo_api.metrics import Metrics
 from octo_core.telemetry import log_context
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY = 429
 REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -35,12 +38,14 @@ class RequestMiddleware:
         audit: AuditLog,
         new_request_id: Callable[[], str],
         clients: ClientAddresses,
+        clock: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._audit = audit
         self._new_request_id = new_request_id
         self._clients = clients
+        self._told = Buckets(size=1, fill_seconds=60, clock=clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,7 +74,7 @@ class RequestMiddleware:
                 headers[REQUEST_ID_HEADER] = context.request_id
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
-                if context.mutates:
+                if context.mutates and (status != TOO_MANY or self._is_told(context)):
                     # Before the answer, so that whoever has one finds what they did in the audit log.
                     await self._audit.keep(context, status)
                 await context.written()
@@ -87,6 +92,11 @@ class RequestMiddleware:
             if context.mutates and not status:
                 self._audit.note(context, GONE_AWAY)
             self._account(scope, context, status or GONE_AWAY, perf_counter() - began)
+
+    def _is_told(self, context: RequestContext) -> bool:
+        """Whether a refusal for asking too often gets a row: one a minute of each caller, or address of who is none,
+        so that nobody fills the audit log with being refused."""
+        return self._told.take(context.actor or limit_key(context.client)).allowed
 
     def _account(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
         # The template of the route, so that ids neither leak into metrics nor multiply them.

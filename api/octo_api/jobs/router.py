@@ -210,22 +210,34 @@ class JobRouter(BaseRouter):
     async def create_jobs(
         self,
         services: ServicesDep,
+        context: ContextDep,
         caller: CallerDep,
         body: BatchRequest,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Make up to 1,000 runs. Each has a result of its own, and is as exact as a request of its own."""
-        return json_response(await services.many_jobs.create(caller, body.items, idempotency_key=idempotency_key))
+        namespaces = {item.namespace or services.namespace for item in body.items}
+        context.namespace = namespaces.pop() if len(namespaces) == 1 else None
+        context.details["items"] = len(body.items)
+        answer = await services.many_jobs.create(caller, body.items, idempotency_key=idempotency_key)
+        context.details["jobs"] = [item["job"]["id"] for item in answer["items"] if item["job"] is not None]
+        return json_response(answer)
 
     async def cancel_jobs(
         self,
         services: ServicesDep,
+        context: ContextDep,
         caller: CallerDep,
         body: BulkCancelRequest,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """End all runs that match and have not ended, if they are exactly as many as `expectedCount`; else none."""
-        return json_response(await services.many_jobs.cancel(caller, body, idempotency_key=idempotency_key))
+        visible = caller.visible_namespaces() or ()
+        context.namespace = body.filter.namespace or (visible[0] if len(visible) == 1 else None)
+        context.details |= body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        answer = await services.many_jobs.cancel(caller, body, idempotency_key=idempotency_key)
+        context.details["jobs"] = [item["id"] for item in answer["items"] if item["status"] < 300]
+        return json_response(answer)
 
     async def get_jobs(self, services: ServicesDep, caller: CallerDep, query: Annotated[JobQuery, Query()]) -> Response:
         """List runs, live and archived alike, the newest first unless `sort` says otherwise."""

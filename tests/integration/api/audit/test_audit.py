@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from octo_core.db import audit
 from octo_core.db.session import Database
 from octo_core.db.tables import AuditRow
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import Api, StartApi
 from tests.support.waiting import until
 
 Row = dict[str, Any]
@@ -61,6 +61,44 @@ async def test_what_was_asked_for_in_vain_is_no_success(admin: httpx.AsyncClient
         outcomes.append((row["outcome"], row["status"]))
     assert outcomes == [("Allowed", 202), ("Denied", 404), ("Denied", 422)]
     assert len((await admin.get("/v1/audit?outcome=Denied")).json()["items"]) == 2
+
+
+async def test_what_many_runs_are_asked_at_once_names_them(api: Api, admin: httpx.AsyncClient) -> None:
+    items = [{"provider": "acme"}, {"provider": "gone"}, {"provider": "acme"}]
+    made = (await admin.post("/v1/jobs:batch", json={"items": items})).json()["items"]
+    ids = [item["job"]["id"] for item in made if item["job"]]
+    body = {"filter": {"provider": "acme"}, "expectedCount": 2, "reason": "holiday"}
+    assert (await admin.post("/v1/jobs:cancel", json={**body, "expectedCount": 3})).status_code == 409
+    client = api.client(await api.keys.make("jobs:cancel", namespaces=("octo",)))
+    assert (await client.post("/v1/jobs:cancel", json=body)).json()["accepted"] == 2
+    reader = api.client(await api.keys.make("audit:read", namespaces=("octo",)))
+    (batch,) = (await reader.get("/v1/audit?action=jobs.batch")).json()["items"]
+    assert (batch["namespace"], batch["details"]) == ("octo", {"items": 3, "jobs": ids})
+    (cancel,) = (await reader.get("/v1/audit?action=jobs.cancel_many")).json()["items"]
+    assert sorted(cancel["details"].pop("jobs")) == sorted(ids)
+    assert (cancel["namespace"], cancel["details"]) == ("octo", body)
+    refused = (await admin.get("/v1/audit?action=jobs.cancel_many&outcome=Denied")).json()["items"]
+    assert [row["details"] for row in refused] == [{**body, "expectedCount": 3}]
+
+
+async def test_who_asks_too_often_does_not_fill_it(start_api: StartApi) -> None:
+    api = await start_api(failed_logins_per_minute=1, rate_limit_requests=3, rate_limit_window_seconds=3600)
+    nobody, somebody = api.client(None), api.client(await api.keys.make(subject="eager"))
+    began = api.clock()
+    refused: list[tuple[str | None, int]] = []
+    for actor, client in (("eager", somebody), (None, nobody)):
+        statuses = [(await client.post("/v1/jobs", json={"provider": "acme"})).status_code for _ in range(40)]
+        refused.append((actor, statuses.count(429)))
+    minutes = int((api.clock() - began) / timedelta(minutes=1))
+    reader = api.client(await api.keys.make("audit:read", subject="auditor"))
+    api.clock.offset += timedelta(minutes=2)
+    for actor, count in refused:
+        rows = [row for row in (await reader.get("/v1/audit?limit=500")).json()["items"] if row["actor"] == actor]
+        told = len([row for row in rows if row["status"] == 429])
+        assert 1 <= told <= min(count - 1, 1 + minutes)
+        # All others are there.
+        assert len(rows) - told == 40 - count
+        api.clock.offset += timedelta(minutes=40)
 
 
 async def test_pages_hold_each_row_once(api: Api, admin: httpx.AsyncClient, database: Database) -> None:
