@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from octo_core.crd.definitions import octojobs, octoproviders
+from octo_core.crd.definitions import job_changes, octojobs, octoproviders
 from octo_core.crd.schema import structural
 from octo_core.domain.job import OctoJobSpec
 from octo_core.domain.provider import OctoProviderSpec
@@ -73,9 +73,12 @@ def page() -> str:
                 mark = " (required)" if required and part == "spec" else ""
                 meaning = child.get("description", "").replace("|", "\\|")
                 lines.append(f"| `{path}`{mark} | {child.get('type', 'any')} | {meaning} | {_limits(child)} |")
-        rules = schema["properties"]["spec"].get("x-kubernetes-validations", [])
-        lines += ["", "Rules the API server holds:", ""]
-        lines += [f"- {rule['message']}" for rule in [*schema.get("x-kubernetes-validations", []), *rules]]
+        said = [rule["message"] for rule in schema.get("x-kubernetes-validations", [])]
+        if spec is OctoJobSpec:
+            said += [message for _, message in job_changes()]
+        else:
+            said += [rule["message"] for rule in schema["properties"]["spec"]["x-kubernetes-validations"]]
+        lines += ["", "Rules the API server holds:", "", *(f"- {message}" for message in said)]
     return "\n".join(lines) + "\n"
 
 
