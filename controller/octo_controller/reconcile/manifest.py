@@ -45,14 +45,15 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
     """The Job: one pod, or one for each worker that shares the run, once. Whether there is a next attempt is
     decided by the controller alone."""
     options = resolve_options(job.spec, provider.spec)
-    labels = {
+    of_pods = {
         names.LABEL_JOB: job.meta.name,
         names.LABEL_JOB_UID: job.meta.uid,
         names.LABEL_ATTEMPT: str(attempt),
         names.LABEL_PROVIDER: job.spec.provider_ref.name,
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
-        **partition_labels(job.meta.namespace, job.spec.provider_ref.name),
     }
+    # No controller watches pods, so that they need not say whose part they are.
+    labels = {**of_pods, **partition_labels(job.meta.namespace, job.spec.provider_ref.name)}
     identity = RunIdentity(
         namespace=job.meta.namespace,
         name=job.meta.name,
@@ -92,7 +93,7 @@ def child_job(job: OctoJob, provider: OctoProvider, attempt: int, pods: PodSetti
             },
             "template": {
                 "metadata": {
-                    "labels": labels,
+                    "labels": of_pods,
                     "annotations": {names.ANNOTATION_RUN: run.model_dump_json(by_alias=True)},
                 },
                 "spec": _pod(provider.spec, options.termination_grace_period_seconds, pods),
@@ -117,7 +118,7 @@ def _pods_of(workers: int) -> Raw:
 
 def _pod(provider: OctoProviderSpec, grace: int, pods: PodSettings) -> Raw:
     template = provider.pod_template
-    volumes = _volumes(provider)
+    volumes = _volumes(provider, reports=pods.report_url is not None)
     spec: Raw = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": grace,
@@ -131,7 +132,7 @@ def _pod(provider: OctoProviderSpec, grace: int, pods: PodSettings) -> Raw:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumes": [volume for volume, _ in volumes],
+        "volumes": [volume for volume, _ in volumes if volume],
         "containers": [_container(provider, pods, [mount for _, mount in volumes])],
     }
     if provider.container is not None:
@@ -170,19 +171,19 @@ def _container(provider: OctoProviderSpec, pods: PodSettings, mounts: list[Raw])
     return container
 
 
-def _volumes(provider: OctoProviderSpec) -> list[tuple[Raw, Raw]]:
-    """Octo's own volumes, each with its mount. The prefix keeps clear of a user's volumes."""
-    run_file, token_file = PurePosixPath(RUN_FILE), PurePosixPath(TOKEN_FILE)
-    annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_RUN}']"}}
-    token = {
-        "serviceAccountToken": {"audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600, "path": token_file.name}
-    }
-    volumes = [
-        _volume("run", RUN_DIR, {"downwardAPI": {"items": [{"path": run_file.name, **annotation}]}}),
-        _volume("token", str(token_file.parent), {"projected": {"sources": [token], "defaultMode": READABLE}}),
-        _volume("memory", MEMORY_DIR, {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, writable=True),
-        _volume("tmp", "/tmp", {"emptyDir": {"sizeLimit": "64Mi"}}, writable=True),  # noqa: S108 - the pod's own
-    ]
+def _volumes(provider: OctoProviderSpec, *, reports: bool) -> list[tuple[Raw, Raw]]:
+    """Octo's own volumes, each with its mount. The prefix keeps clear of a user's volumes.
+
+    Every one costs the API server some 2 % of a run: it stands in the Job and in the pod, and each of a dozen writes
+    takes all of it in, compares it and stores it anew. So there are those that are used.
+    """
+    volumes = _told(reports=reports)
+    if provider.container is None:
+        volumes.append(
+            _volume("memory", MEMORY_DIR, {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, writable=True)
+        )
+    tmp = {"emptyDir": {"sizeLimit": "64Mi"}}
+    volumes.append(_volume("tmp", "/tmp", tmp, writable=True))  # noqa: S108 - the pod's own
     if provider.source is not None:
         secret = provider.source.sftp.credentials_secret_ref.name
         volumes.append(_volume("sftp", f"{SECRETS_DIR}/sftp", _secret(secret)))
@@ -201,6 +202,21 @@ def _volumes(provider: OctoProviderSpec) -> list[tuple[Raw, Raw]]:
             projected = {"projected": {"sources": sources, "defaultMode": READABLE}}
             volumes.append(_volume("openpgp", f"{SECRETS_DIR}/openpgp", projected))
     return volumes
+
+
+def _told(*, reports: bool) -> list[tuple[Raw, Raw]]:
+    """The run document and, where there is somebody to report to, the token for that: of one volume, at both places."""
+    run_file, token_file = PurePosixPath(RUN_FILE), PurePosixPath(TOKEN_FILE)
+    annotation = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_RUN}']"}}
+    document = {"downwardAPI": {"items": [{"path": run_file.name, **annotation}]}}
+    if not reports:
+        return [_volume("run", RUN_DIR, document)]
+    token = {
+        "serviceAccountToken": {"audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600, "path": token_file.name}
+    }
+    volume = _volume("run", RUN_DIR, {"projected": {"sources": [document, token], "defaultMode": READABLE}})
+    _, again = _volume("run", str(token_file.parent), {})
+    return [volume, ({}, again)]
 
 
 def _volume(name: str, path: str, source: Raw, *, writable: bool = False) -> tuple[Raw, Raw]:

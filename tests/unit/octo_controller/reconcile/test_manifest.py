@@ -64,7 +64,8 @@ def test_name_owner_and_labels() -> None:
         names.LABEL_MANAGED_BY: "octo",
         names.LABEL_PARTITION: "30",
     }
-    assert manifest["spec"]["template"]["metadata"]["labels"] == meta["labels"]
+    of_pods = {key: value for key, value in meta["labels"].items() if key != names.LABEL_PARTITION}
+    assert manifest["spec"]["template"]["metadata"]["labels"] == of_pods
 
 
 def test_a_job_for_kueue_carries_its_label_and_is_held_until_kueue_lets_it_go() -> None:
@@ -130,7 +131,8 @@ def test_the_run_document_is_an_annotation_shown_as_a_file() -> None:
         {"day": "2026-01-02"},
         "http://api",
     )
-    item = volume_at(manifest, str(PurePosixPath(RUN_FILE).parent))["downwardAPI"]["items"][0]
+    document, _ = volume_at(manifest, str(PurePosixPath(RUN_FILE).parent))["projected"]["sources"]
+    item = document["downwardAPI"]["items"][0]
     assert item["path"] == "run.json"
     assert item["fieldRef"]["fieldPath"] == "metadata.annotations['octo.dev/run']"
 
@@ -176,12 +178,31 @@ def test_further_keys_and_those_of_signers_are_where_the_worker_looks() -> None:
 
 
 def test_the_token_is_for_the_api_alone() -> None:
-    token = volume_at(made(), str(PurePosixPath(TOKEN_FILE).parent))["projected"]["sources"][0]["serviceAccountToken"]
+    volume = volume_at(made(), str(PurePosixPath(TOKEN_FILE).parent))["projected"]
+    token = volume["sources"][1]["serviceAccountToken"]
     assert token == {"audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600, "path": "token"}
+    assert volume["defaultMode"] == 0o440
 
 
 def test_keys_are_unwrapped_to_memory_only() -> None:
     assert volume_at(made(), MEMORY_DIR)["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
+
+
+def test_a_pod_has_the_volumes_that_are_used() -> None:
+    """Each is in the Job and in the pod, and with them in a dozen writes of every run."""
+
+    def volumes(manifest: dict[str, Any]) -> list[str]:
+        pod = pod_of(manifest)
+        used = [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
+        assert set(used) == {volume["name"] for volume in pod["volumes"]}
+        return sorted(used)
+
+    own = {"container": {"image": "mine"}}
+    assert volumes(made(own)) == ["octo-run", "octo-run", "octo-tmp"]
+    silent = child_job(job(), provider(**own), 1, PodSettings(image="worker:1"))
+    assert volumes(silent) == ["octo-run", "octo-tmp"]
+    assert volume_at(silent, str(PurePosixPath(RUN_FILE).parent))["downwardAPI"]["items"][0]["path"] == "run.json"
+    assert "octo-memory" in volumes(made())
 
 
 def test_a_store_with_workload_identity_mounts_no_secret() -> None:
