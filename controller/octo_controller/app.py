@@ -28,6 +28,7 @@ from octo_controller.reconcile.act import Actor
 from octo_controller.reconcile.loop import Reconciler
 from octo_controller.reconcile.manifest import PodSettings
 from octo_controller.reconcile.model import Policy
+from octo_controller.reconcile.pods import GATHER_SECONDS
 from octo_controller.reconcile.world import Key, Kind, World
 from octo_controller.settings import ControllerSettings
 from octo_controller.watch.door import Door
@@ -134,6 +135,7 @@ class Controller:
             ),
             announce=self._announcer.announce,
             ended=lambda state: self.metrics.ended.labels(state.value).inc(),
+            gather=GATHER_SECONDS,
         )
         self._reconciler = Reconciler(
             self.world,

@@ -36,8 +36,9 @@ from octo_controller.reconcile.model import (
 )
 from octo_controller.reconcile.patches import only_tells, status_patch
 from octo_controller.reconcile.pending import awaited
+from octo_controller.reconcile.pods import PodLists
 from octo_controller.reconcile.refusal import refusal_cause
-from octo_controller.reconcile.views import job_view, pod_view
+from octo_controller.reconcile.views import job_view
 from octo_controller.reconcile.warnings import Warnings
 from octo_controller.reconcile.world import Facts, Kind, World
 from octo_core.crd.resources import OctoJob
@@ -60,8 +61,6 @@ from octo_core.kube.resources import JOBS, OCTOJOBS, OCTOPROVIDERS, PODS
 
 Raw = dict[str, Any]
 logger = logging.getLogger(__name__)
-JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
-POD_LIMIT = 500
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
 NAME_TAKEN_AGAIN_SECONDS = 5.0
@@ -108,7 +107,9 @@ class Actor:
         announce: Callable[[OctoJob, Announcement], None] = lambda job, announcement: None,
         ended: Callable[[State], None] = lambda state: None,
         clock: Callable[[], float] = time.monotonic,
+        gather: float = 0.0,
     ) -> None:
+        """``gather`` is the seconds from one list of pods to the next, which then is for all who ask meanwhile."""
         self._client = client
         self._world = world
         self._namespace = namespace
@@ -121,6 +122,7 @@ class Actor:
             seconds=SOON_SECONDS, per_second=SOON_PER_SECOND, burst=SOON_AT_ONCE, clock=clock
         )
         self._looks: Slots[str] = Slots(per_second=LOOKS_PER_SECOND, burst=LOOKS_AT_ONCE, horizon=HORIZON, clock=clock)
+        self._pods_of = PodLists(client, namespace=namespace, gather=gather)
         self._warnings = Warnings(client, namespace=namespace, clock=clock)
         self._pace: Pace[str] = Pace(gap=TELLING_SECONDS, clock=clock)
         self._provider_pace: Pace[str] = Pace(gap=PROVIDER_EVERY_SECONDS, clock=clock)
@@ -145,7 +147,7 @@ class Actor:
         if look.pods is None:
             return facts
         child = self._world.children.get(look.pods)
-        pods = await self._list_pods(look.pods)
+        pods = await self._pods_of.of(look.pods, uid=child.uid if child is not None else look.uid)
         if look.warnings and child is not None:
             pods = await self._with_warnings(pods, child)
         return replace(facts, child=child, pods=pods)
@@ -334,13 +336,6 @@ class Actor:
             return
         except ConflictError:
             logger.info("%s %s is another one by now; left alone", resource.kind, name)
-
-    async def _list_pods(self, child: str) -> Pods:
-        # One page holds them: 64 workers at most, and the few that disruptions took.
-        selector = f"{JOB_NAME_LABEL}={child}"
-        page = await self._client.list_page(PODS, self._namespace, label_selector=selector, limit=POD_LIMIT)
-        raws = sorted(page["items"], key=lambda raw: (raw["metadata"]["creationTimestamp"], raw["metadata"]["name"]))
-        return Pods(tuple(pod_view(raw) for raw in raws))
 
     async def _with_warnings(self, pods: Pods, child: JobView) -> Pods:
         """The pods with what events say of the first that waits, which stands for all: they are alike; and of the

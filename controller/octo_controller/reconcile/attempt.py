@@ -260,7 +260,7 @@ def _look_for_rest(draft: Draft, attempt: Attempt) -> Look | None:
     name = child_name(draft.seen.job.meta.name, attempt.number)
     if not draft.seen.absent:
         return Look(job=name, uid=attempt.job_uid)
-    return Look(pods=name) if draft.seen.pods is None else None
+    return Look(pods=name, uid=attempt.job_uid) if draft.seen.pods is None else None
 
 
 def clear_pods(draft: Draft, policy: Policy, *, force: bool) -> bool:

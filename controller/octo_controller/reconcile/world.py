@@ -185,7 +185,7 @@ class World:
         if job is None:
             return None
         entry = self.providers.get(job.spec.provider_ref.name)
-        fresh = facts.child is None or self.children.get(facts.child.name) is facts.child
+        fresh = facts.child is None or self.children.get(facts.child.name) == facts.child
         over = _over(job)
         self._enter(job, now=now)
         return Observed(

@@ -51,9 +51,9 @@ class FakeApi:
         items = [raw for (plural, _), raw in sorted(self.objects.items()) if plural == resource.plural]
         selector = query.get("label_selector", "")
         self.lists.append(" ".join(filter(None, (resource.plural, selector, query.get("field_selector")))))
-        if "=" in selector:
-            key, value = selector.split("=")
-            items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) == value]
+        if "=" in selector or " in (" in selector:
+            key, _, values = selector.replace(" in (", "=").rstrip(")").partition("=")
+            items = [raw for raw in items if raw["metadata"].get("labels", {}).get(key) in values.split(",")]
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
 
     async def watch(self, resource: Resource, namespace: str | None, **query: Any) -> AsyncIterator[tuple[str, Raw]]:

@@ -67,8 +67,13 @@ class ClusterApi:
     async def list_page(self, resource: Resource, namespace: str | None, **query: Any) -> Raw:
         if resource is not PODS:
             return {"items": []}
-        child = query["label_selector"].partition("=")[2]
-        return {"items": [pod.raw() for pod in self._cluster.pods.get(child, ())]}
+        label, _, asked = query["label_selector"].replace(" in (", "=").rstrip(")").partition("=")
+        items = []
+        for child in asked.split(","):
+            for raw in (pod.raw() for pod in self._cluster.pods.get(child, ())):
+                raw["metadata"]["labels"] = {label: child}
+                items.append(raw)
+        return {"items": items, "metadata": {}}
 
     async def pod_log(self, *_: Any, **__: Any) -> str:
         return "last words"

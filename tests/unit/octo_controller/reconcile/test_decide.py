@@ -156,7 +156,7 @@ class TestInvariant1AndTwo:
 
     def test_a_vanished_job_is_lost_only_after_a_live_read_and_when_its_pods_are_gone(self) -> None:
         seen: dict[str, Any] = {"absent": True}
-        assert look_of(observed(job(status=running()), **seen)) == Look(pods="run-1")
+        assert look_of(observed(job(status=running()), **seen)) == Look(pods="run-1", uid="job-1")
         alive = plan_of(observed(job(status=running()), pods=Pods((pod(phase="Running"),)), **seen), 20)
         assert alive.actions == (DeletePods((("run-1-x", "pod-1"),), force=False),)
         assert alive.status.state is State.RUNNING
