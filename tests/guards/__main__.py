@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -32,6 +33,8 @@ from tests.guards.table import GUARDS
 PAGE = ROOT / "docs" / "guards.md"
 MODEL = f"{TESTS}/reconcile/test_properties.py"
 SOME_FAILED, BROKEN = 1, 99
+SECONDS = 900
+"""Without a guard a test may wait for ever; the alarm ends its process, which counts as not noticed."""
 OPTIONS = ("-q", "-rf", "--tb=no", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
@@ -42,6 +45,7 @@ def begin(guard: Guard, nodes: Sequence[str], folder: Path) -> int:
     if pid:
         return pid
     code = BROKEN
+    signal.alarm(SECONDS)
     try:
         with (folder / "said").open("w") as said:
             os.dup2(said.fileno(), 1)
