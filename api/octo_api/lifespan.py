@@ -37,6 +37,7 @@ from octo_api.jobs.submission import Submission
 from octo_api.jobs.sweeper import Sweeper
 from octo_api.ledger.service import LedgerService
 from octo_api.limits.buckets import Buckets
+from octo_api.live import LiveAnswers
 from octo_api.metrics import Metrics
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
@@ -215,6 +216,7 @@ def _services(
         events=EventService(database, feed),
         feed=feed,
         stream_limits=StreamLimits(settings.max_event_streams, settings.event_heartbeat_seconds),
+        live=LiveAnswers(feed, most=settings.max_live_answers, check_seconds=settings.event_heartbeat_seconds),
         webhooks=webhooks.service,
         job_lists=JobLists(database, cursors),
         summary=SummaryService(database),

@@ -18,6 +18,7 @@ from octo_api.errors import INTERNAL, response_of
 from octo_api.limits.buckets import Buckets
 from octo_api.limits.clients import ClientAddresses, limit_key
 from octo_api.metrics import Metrics
+from octo_core.domain.errors import OctoError
 from octo_core.telemetry import log_context
 
 logger = logging.getLogger(__name__)
@@ -82,8 +83,11 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, note)
-        except Exception:
-            logger.exception("unexpected error")
+        except Exception as error:
+            if status and isinstance(error, OctoError):
+                logger.info("an answer was cut off", extra={"code": error.code, "cause": error.detail})
+            else:
+                logger.exception("unexpected error")
             if status:
                 # Half an answer is out: cutting the connection is the only way left to say that it failed.
                 raise

@@ -24,6 +24,7 @@ from octo_api.jobs.many import ManyJobs
 from octo_api.jobs.service import JobService
 from octo_api.ledger.service import LedgerService
 from octo_api.limits.buckets import Buckets
+from octo_api.live import LiveAnswers
 from octo_api.providers.service import ProviderService
 from octo_api.reports.authorize import ReportAuthorizer
 from octo_api.reports.service import ReportService
@@ -54,6 +55,7 @@ class Services:
     summary: SummaryService
     feed: Feed
     stream_limits: StreamLimits
+    live: LiveAnswers
     webhooks: WebhookService
     longest_wait: int
     """Seconds that a request may have its answer held back, at its own wish."""

@@ -46,6 +46,9 @@ class ApiSettings(ClusterSettings, ConsoleSettings, LimitSettings, WebhookSettin
         default=15.0, gt=0, le=25, description="A quiet stream says so, and checks its credential, this often."
     )
     max_event_streams: int = Field(default=4000, ge=0, description="Streams of events that one process holds.")
+    max_live_answers: int = Field(
+        default=500, ge=0, description="Logs that are followed, and verifications, at a time in one process."
+    )
     progress_interval_seconds: float = Field(
         default=10.0, ge=0, description="Progress is written to an OctoJob at most this often."
     )

@@ -9,6 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+SEND_SECONDS = 30.0
+"""A client that takes nothing for so long is cut off, and goes on where it was when it comes back."""
+# A proxy that collects the answer before it passes it on would hold everything up.
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
+HEARTBEAT = b": heartbeat\n\n"
+"""A comment among server-sent events, so that nobody takes a quiet stream for a dead one."""
+
 
 class Form(Enum):
     """The forms a stream comes in, by media type."""

@@ -13,13 +13,12 @@ from octo_api.auth.caller import Caller
 from octo_api.events.feed import Bell, Feed
 from octo_api.events.frames import MEDIA_TYPE, heartbeat, reconnect
 from octo_api.events.sources import Source
+from octo_api.streams import SEND_SECONDS, STREAM_HEADERS
 from octo_core.domain.errors import DatabaseUnavailableError, OctoError
 
 logger = logging.getLogger(__name__)
 
 RETRY_MILLISECONDS = 2000
-_SEND_SECONDS = 30.0
-"""A client that takes nothing for so long is cut off, and goes on where it was when it comes back."""
 _TRUSTED_SECONDS = 50.0
 """How long a credential stands that cannot be checked again."""
 
@@ -49,10 +48,6 @@ class Standing:
         return caller == self._caller
 
 
-# A proxy that collects the answer before it passes it on would hold everything up.
-_HEADERS = {"Cache-Control": "no-cache, no-store, no-transform", "X-Accel-Buffering": "no"}
-
-
 class EventStream(Response):
     """Server-sent events of a source. Ends, with a word on when to come back, when the process drains."""
 
@@ -68,7 +63,7 @@ class EventStream(Response):
         heartbeat_seconds: float,
         retry_milliseconds: int = RETRY_MILLISECONDS,
     ) -> None:
-        super().__init__(headers=_HEADERS)
+        super().__init__(headers=STREAM_HEADERS)
         del self.headers["content-length"]
         self._source = source
         self._feed = feed
@@ -83,7 +78,7 @@ class EventStream(Response):
         gone = asyncio.create_task(_disconnect(receive))
         gone.add_done_callback(lambda _: bell.end())
         try:
-            async with asyncio.timeout(_SEND_SECONDS):
+            async with asyncio.timeout(SEND_SECONDS):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             # Says at once where to resume, also if the first event is long in coming.
             await _put(send, self._retry + heartbeat(self._source.resume_id))
@@ -117,7 +112,7 @@ class EventStream(Response):
 
 
 async def _put(send: Send, body: bytes, *, more: bool = True) -> None:
-    async with asyncio.timeout(_SEND_SECONDS):
+    async with asyncio.timeout(SEND_SECONDS):
         await send({"type": "http.response.body", "body": body, "more_body": more})
 
 

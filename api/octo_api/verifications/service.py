@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+from octo_api.live import Still
 from octo_api.verifications.schemas import Verification
 from octo_core.db import checks, job_reads
 from octo_core.db.job_reads import JobRecord
@@ -28,8 +29,10 @@ class VerificationService:
             found = await checks.after(session, record.uid)
         return _verification(record, [check for _, check in found])
 
-    async def follow(self, record: JobRecord) -> AsyncGenerator[Check | Verification]:
-        """Each step as it comes, and at the end the whole. Raises DatabaseUnavailableError; nothing is lost by that."""
+    async def follow(self, record: JobRecord, still: Still) -> AsyncGenerator[Check | Verification | None]:
+        """Each step as it comes, None while none does, and at the end the whole.
+
+        Raises DatabaseUnavailableError, or what ``still`` raises; nothing is lost by that."""
         seen, found = (0, 0), []
         while True:
             async with self._database.transaction() as session:
@@ -43,7 +46,9 @@ class VerificationService:
             if _is_over(now):
                 yield _verification(now, found)
                 return
+            yield None
             await self._sleep(POLL_SECONDS)
+            await still()
 
 
 def _is_over(record: JobRecord) -> bool:

@@ -14,6 +14,7 @@ from octo_api.auth.caller import Caller
 from octo_api.jobs.logs.lines import Line, Said, parse, shown
 from octo_api.jobs.logs.pods import PodLogs, Reading, RunPod
 from octo_api.jobs.visible import visible
+from octo_api.live import Still
 from octo_core.db import job_logs
 from octo_core.db.job_reads import JobRecord
 from octo_core.db.session import Database
@@ -67,14 +68,17 @@ class JobLogs:
         found = await self._find(record, wish)
         return found, "".join(_text(found, wish))
 
-    async def follow(self, caller: Caller, uid: str, wish: Wish) -> tuple[Found, AsyncIterator[str]]:
+    async def follow(self, caller: Caller, uid: str, wish: Wish, still: Still) -> tuple[Found, AsyncIterator[str]]:
         """What there is now, and then each line as it comes, until the attempt's pods have ended. Raises as ``read``;
-        what fails on the way ends the stream with an error, so that its end means that all was said."""
+        what fails on the way, or what ``still`` raises, ends the stream with an error, so that its end means that all
+        was said."""
         record = await self._record(caller, uid)
         found = await self._find(record, wish)
-        return found, self._lines(caller, record, wish, found)
+        return found, self._lines(caller, record, wish, found, still)
 
-    async def _lines(self, caller: Caller, record: JobRecord, wish: Wish, found: Found) -> AsyncIterator[str]:
+    async def _lines(
+        self, caller: Caller, record: JobRecord, wish: Wish, found: Found, still: Still
+    ) -> AsyncIterator[str]:
         attempt = wish.attempt if wish.attempt is not None else record.attempt or None
         fixed = Wish(attempt, wish.worker, wish.since, wish.tail, wish.timestamps)
         said: defaultdict[str, Said] = defaultdict(Said)
@@ -83,6 +87,7 @@ class JobLogs:
         yield "".join(_text(found, fixed))
         while not (found.complete or (State(record.state).terminal and found.source is not Source.POD)):
             await asyncio.sleep(_LOOK_SECONDS)
+            await still()
             record = await self._record(caller, record.uid)
             if fixed.attempt is None and record.attempt:
                 fixed = Wish(record.attempt, wish.worker, wish.since, wish.tail, wish.timestamps)

@@ -6,11 +6,10 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Query, Response
-from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from octo_api.auth.caller import Scope
-from octo_api.deps import CallerDep, ServicesDep
+from octo_api.deps import CallerDep, ReauthenticateDep, ServicesDep
 from octo_api.jobs.logs.reader import Found, Wish
 from octo_api.paging import JobIdPath
 from octo_api.routing.base import BaseRouter
@@ -51,7 +50,12 @@ class JobLogRouter(BaseRouter):
         )
 
     async def logs(
-        self, services: ServicesDep, caller: CallerDep, uid: JobIdPath, query: Annotated[LogQuery, Query()]
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        again: ReauthenticateDep,
+        uid: JobIdPath,
+        query: Annotated[LogQuery, Query()],
     ) -> Response:
         """What a run wrote to its log: live from its pod, afterwards from the archive, in one form.
 
@@ -64,8 +68,8 @@ class JobLogRouter(BaseRouter):
             since = young if since is None else max(since, young)
         wish = Wish(query.attempt, query.worker, since, query.tail_lines, query.timestamps)
         if query.follow:
-            found, lines = await services.job_logs.follow(caller, uid, wish)
-            return StreamingResponse(lines, media_type=_MEDIA_TYPE, headers=_headers(found))
+            found, lines = await services.job_logs.follow(caller, uid, wish, services.live.begin(caller, again))
+            return services.live.answer(lines, media_type=_MEDIA_TYPE, headers=_headers(found))
         found, text = await services.job_logs.read(caller, uid, wish)
         return Response(text.encode(errors="replace"), media_type=_MEDIA_TYPE, headers=_headers(found))
 
