@@ -64,9 +64,14 @@ def order_of(request: JobOptions, *, provider: str, namespace: str, labels: Mapp
 def by_schedule(order: Order, scheduled_time: datetime) -> Order:
     """The order as one of the provider's schedule, whose policy on overlaps then counts the run.
 
-    The time does not tell it from another order: asked for again under one key, it is the same.
+    The time does not tell it from another such order: asked for again under one key, it is the same. A plain run of
+    the provider is not.
     """
-    return replace(order, spec={**order.spec, "scheduleRef": schedule_ref(order.provider, scheduled_time)})
+    return replace(
+        order,
+        spec={**order.spec, "scheduleRef": schedule_ref(order.provider, scheduled_time)},
+        fingerprint=fingerprint(bySchedule=order.fingerprint),
+    )
 
 
 def octojob(order: Order, *, name: str, requested_by: str, hashed_key: str) -> Raw:

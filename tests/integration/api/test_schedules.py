@@ -42,6 +42,9 @@ async def test_now(hourly: None, api: Api, admin: httpx.AsyncClient, kube: FakeK
     api.clock.offset = timedelta(hours=1)
     again = await admin.post("/v1/providers/acme/schedule:trigger", headers=key)
     assert (again.json()["id"], len(kube.of_kind("octojobs"))) == (made.json()["id"], 1)
+    # A plain run of the provider is another request.
+    plain = await admin.post("/v1/providers/acme/jobs", headers=key)
+    assert (plain.status_code, plain.json()["code"]) == (422, "idempotency-key-reused")
     refused = await admin.post("/v1/providers/still/schedule:trigger")
     assert problem(refused)["code"] == "invalid-state"
 
