@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from octo_controller.reconcile.draft import FALSE, HELD, TRUE, Draft
 from octo_controller.reconcile.ending import classify
-from octo_controller.reconcile.finish import active_deadline, cancelled, conclude, held
+from octo_controller.reconcile.finish import TOO_LONG, active_deadline, cancelled, conclude, held
 from octo_controller.reconcile.model import (
     CreateJob,
     DeleteJob,
@@ -20,7 +20,7 @@ from octo_controller.reconcile.model import (
 )
 from octo_controller.reconcile.pending import PENDING, awaited, why_pending
 from octo_controller.reconcile.verdict import Verdict
-from octo_core.domain.causes import ACTIVE_DEADLINE, PENDING_DEADLINE
+from octo_core.domain.causes import ACTIVE_DEADLINE, DEADLINE, PENDING_DEADLINE
 from octo_core.domain.failure import Category
 from octo_core.domain.job import CancelMode
 from octo_core.domain.names import child_name
@@ -80,6 +80,9 @@ def follow(
         if seen.pods is None:
             return Look(pods=child.name)
         verdict = classify(child, seen.pods, asked=False)
+        if verdict.reason == DEADLINE and options.active_deadline_seconds <= options.attempt_deadline_seconds:
+            # The Job's own deadline is the shorter of the two.
+            verdict = replace(verdict, reason=ACTIVE_DEADLINE, message=TOO_LONG)
         conclude(draft, attempt.number, verdict, options, started=child.started)
         return None
     if child.deletion is not None:
@@ -98,7 +101,7 @@ def follow(
     deadline = active_deadline(draft, options)
     if deadline is not None:
         if draft.now >= deadline:
-            verdict = Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds")
+            verdict = Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, TOO_LONG)
             _give_up(draft, attempt, child, verdict)
             return None
         draft.look_again((deadline - draft.now).total_seconds())
@@ -286,8 +289,8 @@ def await_gone(
     draft: Draft, child: JobView, asked: datetime, options: ResolvedOptions, policy: Policy, *, force: bool
 ) -> Look | None:
     """The Job is being deleted: its pods have their grace and a margin, then they are deleted by force."""
-    grace = options.termination_grace_period_seconds + policy.cancel_force_after_seconds
-    due = asked + timedelta(seconds=grace)
+    grace = options.termination_grace_period_seconds if child.grace is None else child.grace
+    due = asked + timedelta(seconds=grace + policy.cancel_force_after_seconds)
     if not force and draft.now < due:
         draft.look_again((due - draft.now).total_seconds())
         return None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from octo_controller.reconcile.admission import Crowded, Forbidden, Waits, admit
 from octo_controller.reconcile.attempt import await_gone, begin, clear_pods, follow, teardown
 from octo_controller.reconcile.draft import FALSE, TRUE, UNKNOWN, Draft
-from octo_controller.reconcile.finish import active_deadline, back_off, backoff, cancelled, conclude, fail
+from octo_controller.reconcile.finish import TOO_LONG, active_deadline, back_off, backoff, cancelled, conclude, fail
 from octo_controller.reconcile.model import (
     AddFinalizer,
     DeleteJob,
@@ -227,7 +227,7 @@ def _retry(draft: Draft, number: int, options: ResolvedOptions, policy: Policy) 
     _resume(draft)
     deadline = active_deadline(draft, options)
     if deadline is not None and now >= deadline:
-        fail(draft, Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, "the run took longer than activeDeadlineSeconds"))
+        fail(draft, Verdict(Category.TIMEOUT, ACTIVE_DEADLINE, TOO_LONG))
         return None
     if now < due:
         longest = now + backoff(options.retry_policy, seen.job.meta.uid, max(draft.failures(), 1))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from octo_controller.reconcile.model import Action, Observed, Plan
+from octo_core.domain.failure import Category
 from octo_core.domain.states import derive_state
 from octo_core.domain.status import (
     MAX_ATTEMPTS_KEPT,
@@ -89,7 +90,7 @@ class Draft:
     def failures(self) -> int:
         """How many attempts failed so far: those that ended because the run was held do not count."""
         ended = (attempt for attempt in self._attempts.values() if attempt.completion_time is not None)
-        return sum(attempt.category is not None and attempt.reason != HELD for attempt in ended)
+        return sum(attempt.category is not None and not _was_held(attempt) for attempt in ended)
 
     def since(self, kind: ConditionType, status: ConditionStatus) -> datetime:
         """Since when a condition has had a status: now, if it has not got it yet."""
@@ -135,6 +136,11 @@ class Draft:
             }
         )
         return Plan(tuple(self.actions), fit(status_now), self.requeue_after)
+
+
+def _was_held(attempt: Attempt) -> bool:
+    # By both: a worker's word may be the same, and is never Cancelled unless the run's end was asked for.
+    return attempt.category is Category.CANCELLED and attempt.reason == HELD
 
 
 def fit(status: OctoJobStatus) -> OctoJobStatus:

@@ -16,6 +16,7 @@ from octo_core.domain.states import BACKING_OFF
 from octo_core.domain.status import Attempt, ConditionType, Failure
 
 JITTER = 0.2
+TOO_LONG = "the run took longer than activeDeadlineSeconds"
 
 
 def conclude(
@@ -61,8 +62,14 @@ def backoff(policy: RetryPolicy, uid: str, failures: int) -> timedelta:
 
 def active_deadline(draft: Draft, options: ResolvedOptions) -> datetime | None:
     """When the run has had its time, all attempts together; None while it has not begun, or is held or queued. The time
-    runs anew when it is let go on, as that of a Kubernetes Job does."""
+    runs anew when it is let go on, as that of a Kubernetes Job does.
+
+    None also while the provider, which may have said how long that is, is not there: an attempt under way has the
+    deadline of its Job, and the next one does not begin.
+    """
     status = draft.seen.job.status
+    if draft.seen.provider is None and draft.seen.job.spec.active_deadline_seconds is None:
+        return None
     held, admitted = status.condition(ConditionType.SUSPENDED), status.condition(ConditionType.ADMITTED)
     if status.start_time is None or held is None or admitted is None:
         return None

@@ -39,6 +39,8 @@ class JobView:
     started: datetime | None = None
     ready: int = 0
     active: int = 0
+    grace: int | None = None
+    """Seconds that its pods have to end, as was said when it was made."""
     workers: int = 1
     """How many pods share it: the completions of an Indexed Job."""
     succeeded: frozenset[int] = frozenset()

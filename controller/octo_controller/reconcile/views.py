@@ -32,6 +32,7 @@ def job_view(raw: Raw) -> JobView:
         started=_time(status.get("startTime")),
         ready=status.get("ready") or 0,
         active=status.get("active") or 0,
+        grace=spec.get("template", {}).get("spec", {}).get("terminationGracePeriodSeconds"),
         workers=spec.get("completions") or 1,
         succeeded=frozenset(_indexes(status.get("completedIndexes"))),
         unsuccessful=frozenset(_indexes(status.get("failedIndexes"))),

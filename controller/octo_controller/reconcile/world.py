@@ -269,8 +269,11 @@ class World:
             self._leave(job.meta.uid)
             if before is not None and not _over(before):
                 self._queue.add_after((Kind.PROVIDER, job.spec.provider_ref.name), PROVIDER_DELAY)
-        else:
-            self._enter(job)
+            return
+        if self.since is None or before is None:
+            # Decided by another process: what it let go has its turn, also if the Job could not be made yet.
+            (self._admitted.add if _is_let_go(job.status) else self._admitted.discard)(job.meta.uid)
+        self._enter(job)
 
     def _provider_changed(self, name: str, before: Provider | None) -> None:
         self._queue.add((Kind.PROVIDER, name))
@@ -325,6 +328,10 @@ class World:
         entry = self.providers.get(job.spec.provider_ref.name)
         provider = entry.provider if entry else None
         turn = resolve_turn(job.spec, provider.spec if provider else None)
+        key = turn.concurrency_key
+        if provider is None and before is not None and job.spec.concurrency is None:
+            # It went, or cannot be read: a run that is active under the key that it named stays so.
+            key = before.key
         uid, cancelled = job.meta.uid, job.spec.cancel is not None or job.meta.deletion_timestamp is not None
         active = uid in self._admitted or self._has_begun(job)
         early = job.spec.start_after is not None
@@ -337,7 +344,7 @@ class World:
             uid=uid,
             name=job.meta.name,
             resource_version=job.meta.resource_version,
-            key=turn.concurrency_key,
+            key=key,
             policy=turn.concurrency.policy,
             max=turn.concurrency.max,
             priority=turn.priority,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from octo_core.domain.failure import RESOLUTIONS, Category
 
 PENDING_DEADLINE, ACTIVE_DEADLINE = "PendingDeadlineExceeded", "ActiveDeadlineExceeded"
+DEADLINE = "DeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ _TABLE = (
         "Look at the node for memory pressure, and at who ends its processes.",
     ),
     Cause(
-        "DeadlineExceeded",
+        DEADLINE,
         Category.TIMEOUT,
         "the attempt took longer than attemptDeadlineSeconds",
         RESOLUTIONS[Category.TIMEOUT],

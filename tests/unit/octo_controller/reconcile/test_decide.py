@@ -22,6 +22,7 @@ from octo_controller.reconcile.model import (
     ReleaseFinalizer,
     SuspendJob,
 )
+from octo_core.crd.resources import OctoProvider
 from octo_core.domain.causes import CAUSES
 from octo_core.domain.failure import EXIT_CODES, RESOLUTIONS, Category
 from octo_core.domain.status import Attempt, ConditionStatus, ConditionType, OctoJobStatus, Progress, State
@@ -95,6 +96,20 @@ class TestStart:
         assert (plan_of(seen, 60).actions, plan_of(seen, 60).status.state) == ((), State.RUNNING)
         done = observed(seen.job, children=(over,), provider=None, pods=Pods((pod(exit_code=0),)))
         assert plan_of(done, 90).status.state is State.SUCCEEDED
+
+    def test_nor_does_it_take_from_the_time_that_the_provider_gave_it(self) -> None:
+        """The Job has its own deadline; what of the run's is not known any more, is not guessed."""
+        seen = observed(job(status=running()), children=(child(ready=1, started=at(1)),), provider=None)
+        assert plan_of(seen, 200_000).actions == ()
+        own = {"activeDeadlineSeconds": 100}
+        seen = observed(job(status=running(**own), **own), children=(child(ready=1, started=at(1)),), provider=None)
+        assert plan_of(seen, 101).actions == (DeleteJob("run-1", "job-1"),), "what the run says itself still counts"
+
+    @pytest.mark.parametrize("there", [None, provider()])
+    def test_nor_from_the_grace_of_its_pods_nor_does_a_change(self, there: OctoProvider | None) -> None:
+        gone = child(ready=1, deleted_at=10, grace=3600)
+        seen = observed(job(status=running(), cancel=CANCEL), children=(gone,), provider=there)
+        assert (plan_of(seen, 101).actions, plan_of(seen, 101).requeue_after) == ((), 3600 + 30 - 91)
 
     def test_a_provider_that_cannot_be_read_says_why(self) -> None:
         plan = plan_of(observed(provider=None, provider_problem="spec.source: missing"))

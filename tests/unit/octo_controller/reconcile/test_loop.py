@@ -423,6 +423,43 @@ async def test_runs_of_two_providers_that_share_a_key_share_the_slot(rig: Rig) -
     assert [rig.status(name)["state"] for name in ("a", "b", "c")] == ["Starting", "Queued", "Queued"]
 
 
+async def test_a_run_keeps_its_slot_when_the_provider_that_named_the_key_is_deleted(rig: Rig) -> None:
+    for name, run in (("one", "a"), ("two", "b")):
+        rig.provider(name, container={"image": "x"}, jobDefaults={"concurrency": {"key": "shared"}})
+        rig.job(run, providerRef={"name": name})
+        await rig.begin(run)
+    rig.world.gone(Kind.PROVIDER, "one", "uid-one")
+    for run in ("a", "b"):
+        await rig.begin(run)
+    assert [rig.status(run)["state"] for run in ("a", "b")] == ["Starting", "Queued"]
+    await over(rig, "a")
+    await rig.begin("b")
+    assert rig.status("b")["state"] == "Starting"
+
+
+@pytest.mark.parametrize("stood_by", [False, True])
+async def test_a_turn_is_kept_over_a_restart_while_the_job_is_refused(rig: Rig, stood_by: bool) -> None:
+    rig.job("a", concurrency={"policy": "Forbid"})
+    made = rig.api.objects[("octojobs", "a")]
+    rig.api.refuse["create jobs"] = ClusterUnavailableError("500: failed calling webhook")
+    await rig.visit("a")
+    rig.job("b", priority=5)
+    await rig.visit("b")
+    assert rig.status("b")["state"] == "Queued"
+    again = Rig()
+    again.api.objects, again.api.version = rig.api.objects, rig.api.version
+    again.world.since = None
+    again.world.saw(Kind.PROVIDER, rig.api.objects[("octoproviders", "bank")])
+    if stood_by:
+        again.world.saw(Kind.JOB, made)
+    for name in ("b", "a"):
+        again.world.saw(Kind.JOB, rig.api.objects[("octojobs", name)])
+    again.world.since = at(again.seconds)
+    for name in ("b", "a"):
+        await again.begin(name)
+    assert [again.status(name)["state"] for name in ("a", "b")] == ["Starting", "Queued"]
+
+
 async def test_the_namespace_has_one_line_of_all_keys() -> None:
     rig = Rig(capacity=2)
     for number in range(6):

@@ -96,6 +96,16 @@ class TestActiveDeadline:
         assert missed.status.failure is not None
         assert missed.status.failure.reason == "ActiveDeadlineExceeded"
 
+    @pytest.mark.parametrize(("attempt", "reason"), [(100, "ActiveDeadlineExceeded"), (50, "DeadlineExceeded")])
+    def test_it_is_named_also_where_kubernetes_was_faster(self, attempt: int, reason: str) -> None:
+        """The Job has the shorter of the two as its own deadline."""
+        spec = {**self.SPEC, "attemptDeadlineSeconds": attempt, "retryPolicy": {"maxAttempts": 1}}
+        over = child(failed=True, failed_reason="DeadlineExceeded", started=at(1))
+        seen = observed(job(status=running(**spec), **spec), children=(over,), pods=Pods())
+        failure = plan_of(seen, attempt + 1).status.failure
+        assert failure is not None
+        assert (failure.category, failure.reason) == (Category.TIMEOUT, reason)
+
     def test_time_on_hold_does_not_count(self) -> None:
         spec = {**self.SPEC, "suspend": True}
         held = plan_of(observed(job(status=running(**self.SPEC), **spec), children=(child(ready=1),)), 50).status
@@ -105,6 +115,15 @@ class TestActiveDeadline:
         goes_on = observed(job(status=resumed, **self.SPEC), children=(child(ready=1),))
         assert plan_of(goes_on, 5099).actions == ()
         assert plan_of(goes_on, 5100).actions == (DeleteJob("run-1", "job-1"),)
+
+
+def test_a_container_that_says_it_was_suspended_has_failed() -> None:
+    """Attempts that Octo ended because the run was held do not count; others may not pass for one."""
+    spec = {"retryPolicy": {"maxAttempts": 1}}
+    said = pod(exit_code=1, message='{"category": "Unknown", "reason": "Suspended"}')
+    over = child(failed=True, started=at(1))
+    plan = plan_of(observed(job(status=running(**spec), **spec), children=(over,), pods=Pods((said,))), 9)
+    assert plan.status.state is State.FAILED
 
 
 class TestKueue:
