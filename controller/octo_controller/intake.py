@@ -204,7 +204,7 @@ class Intake:
         return Resync(
             caches[kind],
             pages=lambda: self._pages(resource, label_selector=selector),
-            seen=lambda raw: self._listed(kind, raw),
+            seen=lambda raw: self._take_in(kind, raw),
             gone=lambda name, uid: (
                 self._world.left(name, uid) if kind is Kind.JOB and not share.whole else self._gone(kind, name, uid)
             ),
@@ -219,6 +219,13 @@ class Intake:
         for each in followed:
             self._followers[each].settle(self._newest[each])
         return listing
+
+    def _take_in(self, kind: Kind, raw: Raw) -> None:
+        """What is listed; one that nobody can make anything of keeps no other from being taken in."""
+        try:
+            self._listed(kind, raw)
+        except Exception:
+            logger.exception("%s %s was not taken in", kind, raw["metadata"]["name"])
 
     def _listed(self, kind: Kind, raw: Raw) -> None:
         name, uid = raw["metadata"]["name"], raw["metadata"]["uid"]

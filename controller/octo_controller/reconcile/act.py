@@ -41,7 +41,7 @@ from octo_controller.reconcile.refusal import refusal_cause
 from octo_controller.reconcile.views import job_view
 from octo_controller.reconcile.warnings import Warnings
 from octo_controller.reconcile.world import Facts, Kind, World
-from octo_core.crd.resources import OctoJob
+from octo_core.crd.resources import OctoJob, parse_time
 from octo_core.domain.errors import (
     AlreadyExistsError,
     ClusterUnavailableError,
@@ -64,6 +64,7 @@ logger = logging.getLogger(__name__)
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
 FORBIDDEN_PATIENCE_SECONDS = 60.0
 NAME_TAKEN_AGAIN_SECONDS = 5.0
+UNREADABLE_AGAIN_SECONDS = 5.0
 COURTESIES_AT_ONCE = 20
 """Writes of statuses that may wait (``Writing.COURTESY``)."""
 SOON_SECONDS, SOON_PER_SECOND, SOON_AT_ONCE = 5.0, 1.0, 20
@@ -252,6 +253,33 @@ class Actor:
             return False
         self._world.gone(Kind.JOB, name, known.meta.uid)
         return True
+
+    async def let_go(self, name: str, *, now: datetime, patience: float) -> float | None:
+        """Let go of a deleted OctoJob that cannot be read, once it is mirrored, or that took longer than ``patience``
+        seconds. The seconds after which to come back."""
+        raw = self._world.unreadable.get(name)
+        if raw is None or "deletionTimestamp" not in raw["metadata"]:
+            return None
+        meta = raw["metadata"]
+        rest = [each for each in meta.get("finalizers", ()) if each != ARCHIVE_FINALIZER]
+        if len(rest) == len(meta.get("finalizers", ())):
+            return None
+        mirrored = self._world.mirrored(raw)
+        if not mirrored and (now - parse_time(meta["deletionTimestamp"])).total_seconds() < patience:
+            return UNREADABLE_AGAIN_SECONDS
+        self.counters.unarchived += not mirrored
+        self.counters.writes += 1
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": rest}}
+        try:
+            answer = await self._client.patch(OCTOJOBS, self._namespace, name, body)
+        except NotFoundError as error:
+            if name not in error.detail:
+                raise
+            self._world.gone(Kind.JOB, name, meta["uid"])
+            return None
+        if rest:  # Else it is gone, and the watch says so.
+            self._world.saw(Kind.JOB, answer)
+        return None
 
     async def submit(self, body: Raw) -> None:
         """Make an OctoJob, unless there is one of its name."""

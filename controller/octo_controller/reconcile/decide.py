@@ -143,8 +143,7 @@ def _after_end(seen: Observed, now: datetime, policy: Policy) -> Plan:
     if meta.deletion_timestamp is not None:
         if ARCHIVE_FINALIZER not in meta.finalizers:
             return Plan((), status)
-        patience = policy.leaving_fail_open_seconds if seen.leaving else policy.archive_fail_open_seconds
-        overdue = max(ended, meta.deletion_timestamp) + timedelta(seconds=patience)
+        overdue = max(ended, meta.deletion_timestamp) + timedelta(seconds=policy.patience(seen.leaving))
         if seen.mirrored:
             return Plan((ReleaseFinalizer(),), status)
         if now >= overdue:

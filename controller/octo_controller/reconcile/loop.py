@@ -62,6 +62,9 @@ class Reconciler:
             return False
 
     async def _job(self, name: str) -> float | None:
+        if name in self._world.unreadable:
+            patience = self._policy.patience(self._world.leaving)
+            return await self._actor.let_go(name, now=self._clock(), patience=patience)
         facts = Facts()
         for _ in range(MAX_LOOKS):
             # From here to the ledger there is no await: two runs of one key cannot both find it free.

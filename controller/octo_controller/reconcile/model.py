@@ -25,6 +25,10 @@ class Policy:
     """The same in a namespace that is being deleted: its Lease goes too, and with it who could let the OctoJob go."""
     stalled_after_seconds: int = 600
 
+    def patience(self, leaving: bool) -> int:
+        """Seconds for which a deleted OctoJob waits for the archive; ``leaving`` says that its namespace goes too."""
+        return self.leaving_fail_open_seconds if leaving else self.archive_fail_open_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class JobView:

@@ -99,6 +99,8 @@ class World:
         self.jobs: Cache[OctoJob] = Cache(parse_job, indexes={"provider": lambda job: (job.spec.provider_ref.name,)})
         self.providers: Cache[Provider] = Cache(_provider)
         self.children: Cache[JobView] = Cache(job_view, indexes={"owner": lambda job: (job.owner_uid,)})
+        self.unreadable: dict[str, Raw] = {}
+        """OctoJobs that break their schema, by name: nothing is done for them, but they are let go."""
         self.leaving = False
         # Runs that were let go and may not show it in the cluster yet. Rebuilt from Jobs and status by a restart.
         self._admitted: set[str] = set()
@@ -146,13 +148,16 @@ class World:
         elif kind is Kind.PROVIDER:
             if self.providers.remove(name, uid):
                 self._visit_jobs_of(name)
-        elif self.jobs.remove(name, uid):
-            self._leave(uid)
-            self._mirror.gone(uid)
-            self._queue.forget((Kind.JOB, name))
+        else:
+            self._forget_unreadable(name, uid)
+            if self.jobs.remove(name, uid):
+                self._leave(uid)
+                self._mirror.gone(uid)
+                self._queue.forget((Kind.JOB, name))
 
     def left(self, name: str, uid: str) -> None:
         """Take in that an OctoJob is not this controller's to decide; whether it is gone, nobody says."""
+        self._forget_unreadable(name, uid)
         if self.jobs.forget(name, uid):
             self._leave(uid)
             self._queue.forget((Kind.JOB, name))
@@ -205,6 +210,10 @@ class World:
             look_in=facts.look_in,
         )
 
+    def mirrored(self, raw: Raw) -> bool:
+        """Whether this very version is committed to Postgres."""
+        return self._mirror.holds(uid_of(raw), raw["metadata"]["resourceVersion"])
+
     def note(self, seen: Observed, plan: Plan) -> None:
         """Enter into the ledger what was just decided, before anything else can be."""
         uid = seen.job.meta.uid
@@ -250,10 +259,13 @@ class World:
             news = self.jobs.put(raw)
         except InvalidError as error:
             logger.error("OctoJob %s is left alone: %s", name, error.detail)
+            self.unreadable[name] = raw
             self._mirror.offer(raw)
+            self._queue.add((Kind.JOB, name))
             return
         if not news:
             return
+        self.unreadable.pop(name, None)
         self._mirror.offer(raw)
         job = self.jobs.get(name)
         if not own:
@@ -274,6 +286,10 @@ class World:
             # Decided by another process: what it let go has its turn, also if the Job could not be made yet.
             (self._admitted.add if _is_let_go(job.status) else self._admitted.discard)(job.meta.uid)
         self._enter(job)
+
+    def _forget_unreadable(self, name: str, uid: str) -> None:
+        if name in self.unreadable and uid_of(self.unreadable[name]) == uid:
+            del self.unreadable[name]
 
     def _provider_changed(self, name: str, before: Provider | None) -> None:
         self._queue.add((Kind.PROVIDER, name))

@@ -36,6 +36,9 @@ MEMORY_DIR = "/run/octo/memory"
 """A small memory-backed volume, the only place where key material may be unwrapped to."""
 TERMINATION_LOG = "/dev/termination-log"
 
+FOR_EVER_SECONDS = 100 * 365 * 86_400
+"""Deadlines and times to live that are longer are this long: calendars end, and Kubernetes counts in nanoseconds."""
+
 
 class RunIdentity(Model):
     """Which attempt of which OctoJob this is."""
@@ -113,6 +116,15 @@ def _pick(own: T | None, given: T | None, last: T) -> T:
     return own if own is not None else given if given is not None else last
 
 
+def _ttl(ttl: Ttl) -> Ttl:
+    success, failure = ttl.after_success_seconds, ttl.after_failure_seconds
+    if max(success, failure) <= FOR_EVER_SECONDS:
+        return ttl
+    return Ttl(
+        after_success_seconds=min(success, FOR_EVER_SECONDS), after_failure_seconds=min(failure, FOR_EVER_SECONDS)
+    )
+
+
 def resolve_turn(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Turn:
     """The part of ``resolve_options`` that is asked for with every change of a run."""
     defaults = provider.job_defaults if provider else _NO_DEFAULTS
@@ -131,14 +143,20 @@ def resolve_options(spec: OctoJobSpec, provider: OctoProviderSpec | None) -> Res
         concurrency_key=turn.concurrency_key,
         concurrency=turn.concurrency,
         retry_policy=_pick(spec.retry_policy, defaults.retry_policy, _RETRIES),
-        pending_deadline_seconds=_pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900),
-        active_deadline_seconds=_pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 86_400),
-        attempt_deadline_seconds=_pick(spec.attempt_deadline_seconds, defaults.attempt_deadline_seconds, 21_600),
+        pending_deadline_seconds=min(
+            _pick(spec.pending_deadline_seconds, defaults.pending_deadline_seconds, 900), FOR_EVER_SECONDS
+        ),
+        active_deadline_seconds=min(
+            _pick(spec.active_deadline_seconds, defaults.active_deadline_seconds, 86_400), FOR_EVER_SECONDS
+        ),
+        attempt_deadline_seconds=min(
+            _pick(spec.attempt_deadline_seconds, defaults.attempt_deadline_seconds, 21_600), FOR_EVER_SECONDS
+        ),
         termination_grace_period_seconds=_pick(
             spec.termination_grace_period_seconds, defaults.termination_grace_period_seconds, 60
         ),
         queue_name=_pick(spec.queue_name, defaults.queue_name, None),
-        ttl=_pick(spec.ttl, defaults.ttl, _TTL),
+        ttl=_ttl(_pick(spec.ttl, defaults.ttl, _TTL)),
         transfer=_pick(spec.transfer, defaults.transfer, _TRANSFER),
     )
 

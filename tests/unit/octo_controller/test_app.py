@@ -126,6 +126,20 @@ async def test_a_resync_finds_what_came_and_what_went_without_a_word(controller:
     assert controller.projector.pending == 3, "and the row of the vanished one is to be marked"
 
 
+async def test_one_that_nobody_can_make_anything_of_keeps_no_other_from_being_listed(
+    controller: Controller, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_aside(raw: Raw) -> None:
+        raise ArithmeticError("no such number")
+
+    monkeypatch.setattr(controller.world, "put_aside", put_aside)
+    assert await controller._leadership.lease.try_acquire()
+    api.put(OCTOJOBS, merged(octojob("a", state="Failed"), {"metadata": {"labels": {LABEL_ARCHIVED: "true"}}}))
+    api.put(OCTOJOBS, octojob("b"))
+    await controller.intake.sync()
+    assert {job.meta.name for job in controller.world.jobs} == {"b"}
+
+
 async def test_a_delete_that_is_heard_keeps_the_last_version_for_the_mirror(controller: Controller) -> None:
     raw = octojob("a", state="Succeeded")
     raw["metadata"] |= {"resourceVersion": "9", "deletionTimestamp": "2026-01-02T03:04:06Z"}

@@ -101,7 +101,7 @@ class TestStart:
         """The Job has its own deadline; what of the run's is not known any more, is not guessed."""
         seen = observed(job(status=running()), children=(child(ready=1, started=at(1)),), provider=None)
         assert plan_of(seen, 200_000).actions == ()
-        own = {"activeDeadlineSeconds": 100}
+        own: dict[str, Any] = {"activeDeadlineSeconds": 100}
         seen = observed(job(status=running(**own), **own), children=(child(ready=1, started=at(1)),), provider=None)
         assert plan_of(seen, 101).actions == (DeleteJob("run-1", "job-1"),), "what the run says itself still counts"
 

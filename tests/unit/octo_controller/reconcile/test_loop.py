@@ -28,9 +28,10 @@ from octo_core.domain.errors import (
     OctoError,
 )
 from octo_core.domain.model import rfc3339
+from octo_core.domain.names import ARCHIVE_FINALIZER
 from octo_core.kube.client import KubeClient
 from octo_core.kube.resources import OCTOJOBS, OCTOPROVIDERS
-from tests.unit.octo_controller.builders import CANCEL, at
+from tests.unit.octo_controller.builders import CANCEL, POLICY, at
 from tests.unit.octo_controller.reconcile.merging import merged
 from tests.unit.octo_controller.rig import Rig, over, to_its_end
 
@@ -593,9 +594,39 @@ async def test_many_runs_that_end_well_are_told_of_on_their_provider_now_and_the
     assert conditions[0]["reason"] == "HostKey", "that it is not ready any more waits for nothing"
 
 
-def test_an_octojob_that_breaks_its_schema_is_left_alone(rig: Rig) -> None:
+async def test_an_octojob_that_breaks_its_schema_is_left_alone(rig: Rig) -> None:
     rig.job("bad", retryPolicy={"maxAttempts": "many"})
     assert rig.world.jobs.get("bad") is None
+    assert await rig.visit("bad") is None
+    assert rig.api.writes == []
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+async def test_but_let_go_when_it_is_deleted(rig: Rig, mirrored: bool) -> None:
+    """Such as one of a newer release, or with a time that the API server takes and nobody can reckon with."""
+    rig.job("bad", startAfter="9999-12-31T23:59:59-05:00", finalizers=(ARCHIVE_FINALIZER, "another"))
+    raw = merged(rig.api.objects[("octojobs", "bad")], {"metadata": {"deletionTimestamp": rfc3339(at(10))}})
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, raw))
+    rig.mirror.up = mirrored
+    rig.seconds = 10 + POLICY.archive_fail_open_seconds - 1
+    await rig.visit("bad")
+    held = [ARCHIVE_FINALIZER, "another"]
+    assert rig.api.objects[("octojobs", "bad")]["metadata"]["finalizers"] == (["another"] if mirrored else held)
+    rig.seconds += 1
+    await rig.visit("bad")
+    assert rig.api.objects[("octojobs", "bad")]["metadata"]["finalizers"] == ["another"]
+    assert rig.actor.counters.unarchived == (not mirrored)
+    rig.world.gone(Kind.JOB, "bad", "uid-bad")
+    assert (rig.world.unreadable, rig.mirror.deleted) == ({}, ["uid-bad"])
+
+
+async def test_one_that_cannot_be_read_and_is_gone_is_forgotten(rig: Rig) -> None:
+    rig.job("bad", retryPolicy={"maxAttempts": "many"})
+    raw = merged(rig.api.objects[("octojobs", "bad")], {"metadata": {"deletionTimestamp": rfc3339(at(10))}})
+    rig.world.saw(Kind.JOB, rig.api.put(OCTOJOBS, raw))
+    del rig.api.objects[("octojobs", "bad")]
+    assert await rig.visit("bad") is None
+    assert (rig.world.unreadable, rig.mirror.deleted) == ({}, ["uid-bad"])
 
 
 def test_a_merge_patch_has_only_what_differs() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octo_controller.reconcile.finish import backoff
+from octo_controller.reconcile.manifest import PodSettings, child_job
 from octo_controller.reconcile.model import CreateJob, DeleteJob, Pods
 from octo_core.domain.failure import Category
 from octo_core.domain.job import RetryPolicy
@@ -25,6 +26,7 @@ from tests.unit.octo_controller.builders import (
     peer,
     plan_of,
     pod,
+    provider,
     running,
     started,
 )
@@ -117,9 +119,34 @@ class TestActiveDeadline:
         assert plan_of(goes_on, 5100).actions == (DeleteJob("run-1", "job-1"),)
 
 
+FOR_EVER = 2**63 - 1
+
+
+@pytest.mark.parametrize("field", ["pendingDeadlineSeconds", "activeDeadlineSeconds", "attemptDeadlineSeconds"])
+@pytest.mark.parametrize("ready", [0, 1])
+def test_a_deadline_beyond_all_calendars_is_none(field: str, ready: int) -> None:
+    spec: dict[str, Any] = {field: FOR_EVER}
+    mine = job(status=running(**spec) if ready else started(**spec), **spec)
+    plan = plan_of(observed(mine, children=(child(ready=ready, started=at(1)),)), 9)
+    assert not plan.status.state or not plan.status.state.terminal
+    attempt = child_job(mine, provider(), 1, PodSettings(image="w"))["spec"]["activeDeadlineSeconds"]
+    assert attempt * 10**9 < 2**63, "Kubernetes counts it in nanoseconds"
+
+
+@pytest.mark.parametrize("exit_code", [0, 40])
+def test_nor_is_there_an_end_to_such_a_time_to_live(exit_code: int) -> None:
+    spec: dict[str, Any] = {"ttl": {"afterSuccessSeconds": FOR_EVER, "afterFailureSeconds": FOR_EVER}}
+    over, pods = child(complete=not exit_code, failed=bool(exit_code)), Pods((pod(exit_code=exit_code),))
+    ended = plan_of(observed(job(status=running()), children=(over,), pods=pods), 60).status
+    assert ended.state is not None
+    assert ended.state.terminal
+    plan = plan_of(observed(job(status=ended, **spec), mirrored=True), 90_000)
+    assert (plan.actions, condition(plan.status, ConditionType.ARCHIVED).status) == ((), ConditionStatus.TRUE)
+
+
 def test_a_container_that_says_it_was_suspended_has_failed() -> None:
     """Attempts that Octo ended because the run was held do not count; others may not pass for one."""
-    spec = {"retryPolicy": {"maxAttempts": 1}}
+    spec: dict[str, Any] = {"retryPolicy": {"maxAttempts": 1}}
     said = pod(exit_code=1, message='{"category": "Unknown", "reason": "Suspended"}')
     over = child(failed=True, started=at(1))
     plan = plan_of(observed(job(status=running(**spec), **spec), children=(over,), pods=Pods((said,))), 9)
