@@ -15,12 +15,13 @@ from octo_core.domain.status import ManifestRef, Progress, total
 COMPLETED, WITH_SKIPS = "Completed", "CompletedWithSkips"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# A user's container may write anything; this must not travel on.
+# A user's container may write anything; this must not travel on. Nothing here looks back or ahead without a bound: a
+# line of 64 KiB would hold up the event loop for hours.
 _SECRETS = (
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(-----END [A-Z ]+-----|\Z)", re.DOTALL), "[redacted]"),
-    (re.compile(r"(\w+://)[^\s/@]+@"), r"\1[redacted]@"),
+    (re.compile(r"(?<=\w)://[^\s/@]+@"), r"://[redacted]@"),
     (
-        re.compile(r"(?i)([\w-]*(?:password|passphrase|secret|token|api[_-]?key)[\w-]*\"?\s*[=:]\s*)\S+"),
+        re.compile(r"(?i)((?:password|passphrase|secret|token|api[_-]?key)[\w-]{0,64}\"?\s{0,16}[=:]\s{0,16})\S+"),
         r"\1[redacted]",
     ),
     (re.compile(r"(?i)(bearer\s+)\S+"), r"\1[redacted]"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
@@ -92,3 +94,11 @@ async def test_the_oldest_logs_go_first_when_the_status_is_full() -> None:
     assert (status.attempts[0].log_tail, status.attempts[-1].log_tail) == (None, "newest")
     assert status.attempts[-2].log_tail is not None
     assert status.attempts[-1].message == "the end"
+
+
+def test_a_long_line_is_looked_through_in_one_go() -> None:
+    """A pattern that backtracks takes hours for it, and a loop that is blocked for ten seconds costs the Lease."""
+    words = ["a", "token", "a://", "://", "token ", "token:", "-----BEGIN A", "bearer ", "\t"]
+    program = "from octo_controller.reconcile.logs import tail\n"
+    program += f"for word in {words}: tail('x' + word * (65536 // len(word)))"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
