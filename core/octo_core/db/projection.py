@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from octo_core.crd.resources import Raw, parse_time
 from octo_core.db import events
 from octo_core.db.events import NewEvent
+from octo_core.db.new_jobs import insert_new
 from octo_core.db.tables import JobRow
 from octo_core.domain.events import EventType, Seen, job_changes
 from octo_core.domain.model import rfc3339
@@ -64,18 +64,34 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
         known = newest.get(values["uid"])
         if known is None or known["resource_version"] < values["resource_version"]:
             newest[values["uid"]] = values
-    versions: dict[str, Decimal] = {}
     if not newest:
-        return versions
-
+        return {}
     ordered = [newest[uid] for uid in sorted(newest)]
-    # A row that is not there yet begins with no event; the state below then counts as its first.
     # All rows are inserted before any is locked: whoever waits here holds only rows that nobody else can see, with
     # lower uids; whoever waits below holds rows with lower uids. Locking first and inserting the rest would deadlock.
-    await session.execute(
-        insert(JobRow).on_conflict_do_nothing(index_elements=["uid"]),
-        [{**values, "resource_version": Decimal(-1), "state": "", "last_event": 0} for values in ordered],
-    )
+    made = await _insert(session, ordered, now=now)
+    versions = {uid: newest[uid]["resource_version"] for uid in made}
+    others = [values for values in ordered if values["uid"] not in made]
+    if others:
+        versions |= await _move_forward(session, others, now=now)
+    return versions
+
+
+async def _insert(session: AsyncSession, ordered: Sequence[dict[str, Any]], *, now: datetime) -> frozenset[str]:
+    """Write those that have no row yet; returns the uids of these."""
+    rows: list[dict[str, Any]] = []
+    told: list[NewEvent] = []
+    for values in ordered:
+        first = _events(values, None, last=0, at=now)
+        rows.append({**values, "last_event": len(first), "mirrored_at": now})
+        told += first
+    return await insert_new(session, rows, told)
+
+
+async def _move_forward(
+    session: AsyncSession, ordered: Sequence[dict[str, Any]], *, now: datetime
+) -> dict[str, Decimal]:
+    """Write those that are newer than their row; returns the versions of these."""
     rows = await session.execute(
         select(
             JobRow.uid,
@@ -90,24 +106,23 @@ async def project(session: AsyncSession, jobs: Iterable[Raw], *, now: datetime) 
         .with_for_update()
     )
     before = {row.uid: row for row in rows}
+    versions: dict[str, Decimal] = {}
     changes: list[dict[str, Any]] = []
     told: list[NewEvent] = []
     for values in ordered:
         row = before[values["uid"]]
         if row.resource_version >= values["resource_version"]:
             continue
-        last_event = row.last_event
+        # One that was made from its manifest has no version, and is taken for gone, until its OctoJob is seen.
         seen = Seen(row.state, row.attempt) if row.resource_version >= 0 else None
-        for kind in job_changes(seen, Seen(values["state"], values["attempt"])):
-            last_event += 1
-            told.append(_event(kind, values, seen, seq=last_event, at=now))
+        news = _events(values, seen, last=row.last_event, at=now)
+        told += news
         changes.append(
             {
                 **values,
-                "last_event": last_event,
+                "last_event": row.last_event + len(news),
                 "mirrored_at": now,
-                # One that was made from its manifest is taken for gone, until its OctoJob is seen.
-                "deleted_at": row.deleted_at if row.resource_version >= 0 else None,
+                "deleted_at": row.deleted_at if seen is not None else None,
                 "lost_cluster": None,
             }
         )
@@ -170,6 +185,12 @@ async def live_versions(session: AsyncSession, namespace: str) -> dict[str, int]
         )
     )
     return {uid: int(version) for uid, version in rows}
+
+
+def _events(values: Mapping[str, Any], seen: Seen | None, *, last: int, at: datetime) -> list[NewEvent]:
+    """What has happened to a run since it was seen, in numbers behind ``last``."""
+    kinds = job_changes(seen, Seen(values["state"], values["attempt"]))
+    return [_event(kind, values, seen, seq=seq, at=at) for seq, kind in enumerate(kinds, last + 1)]
 
 
 def _event(kind: EventType, values: Mapping[str, Any], before: Seen | None, *, seq: int, at: datetime) -> NewEvent:
