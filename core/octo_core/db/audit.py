@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -78,7 +78,7 @@ _ADD = text(
 
 async def add(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
     """Append the entries, in place of their intents; not one whose intent somebody else has completed."""
-    await session.execute(_ADD, {"entries": [asdict(entry) for entry in entries]})
+    await session.execute(_ADD, {"entries": list(entries)})
 
 
 async def page(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,19 +38,14 @@ ADD: Final = """
     FROM jsonb_to_recordset(:intents) AS intended(id text, part int, at timestamptz, entry jsonb, probe jsonb)
     ON CONFLICT DO NOTHING
 """
-"""For other statements to carry along; ``values_of`` makes its parameter, of the type ``INTENTS``."""
+"""For other statements to carry along, with a list of intents as its parameter ``INTENTS``."""
 INTENTS: Final = bindparam("intents", type_=JSONB)
 _ADD = text(ADD).bindparams(INTENTS)
 
 
-def values_of(intents: Sequence[Intent]) -> list[dict[str, Any]]:
-    """The parameter of ``ADD``."""
-    return [asdict(intent) for intent in intents]
-
-
 async def add(session: AsyncSession, intents: Sequence[Intent]) -> None:
     """Say what is about to be done."""
-    await session.execute(_ADD, {"intents": values_of(intents)})
+    await session.execute(_ADD, {"intents": list(intents)})
 
 
 async def left_open(session: AsyncSession, *, before: datetime, limit: int) -> list[str]:

@@ -155,7 +155,7 @@ async def finish_many(session: AsyncSession, claims: Sequence[Claim]) -> None:
 
 
 async def _insert(session: AsyncSession, claims: Iterable[Claim], intents: Sequence[Intent]) -> set[tuple[str, str]]:
-    values = {"claims": [_values(claim) for claim in claims], "intents": audit_intents.values_of(intents)}
+    values = {"claims": [_values(claim) for claim in claims], "intents": list(intents)}
     made = await session.execute(_TAKE, values)
     return {(row.tenant, row.key_hash) for row in made}
 
