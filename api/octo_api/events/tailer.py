@@ -71,14 +71,15 @@ class Tailer:
 
     async def step(self) -> None:
         """Give positions to what has none, and show the streams what is new. Raises DatabaseUnavailableError."""
-        while True:
+        full = True
+        while full:
             async with self._database.transaction() as session:
                 given = await event_order.advance(session)
-            if given is not None:
+            if given.deliveries:
                 self._advanced()
             await self._read()
-            if given is None:
-                return
+            # What is committed after a batch that was not full is told of.
+            full = given.events == events.SEQUENCE_BATCH
 
     async def _look(self) -> bool:
         try:
@@ -96,10 +97,11 @@ class Tailer:
         return not self._failing
 
     async def _read(self) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             bounds = await events.bounds(session)
-        if self._feed.head is None or bounds.head < self._feed.head:
-            # The start; or another database than before, restored from a backup.
+        if self._feed.head is None or bounds.head < self._feed.head or not self._feed.streams:
+            # The start; or another database than before, restored from a backup; or nobody to read it for: a stream
+            # that begins before this reads from Postgres.
             self._feed.start(bounds.head)
         while (self._feed.head or 0) < bounds.head:
             after = self._feed.head or 0
