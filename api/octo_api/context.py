@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from starlette.types import Scope
 
+from octo_api.auth.caller import Caller
 from octo_api.limits.buckets import Allowance
 
 _KEY = "octo.request"
@@ -28,6 +29,8 @@ class RequestContext:
     mutates: bool = False
     scope: str | None = None
     """What the caller has to be allowed, if the route asks for a scope."""
+    caller: Caller | None = None
+    """Whoever the route let in."""
     actor: str | None = None
     namespace: str | None = None
     resource: str | None = None

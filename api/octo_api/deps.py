@@ -1,7 +1,8 @@
 """What endpoints ask for, as annotations.
 
 All of it is `async`, though most waits for nothing: FastAPI gives any other function to a thread, at several times
-its cost.
+its cost. And it asks for little in turn: what a dependency depends on is gone through wherever the dependency is
+named, though its value is made once.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ _worker = HTTPBearer(scheme_name="Worker", auto_error=False, description="The Se
 
 async def services_of(request: Request) -> Services:
     """What the lifespan made."""
-    services = request.app.state.services
-    assert isinstance(services, Services)  # noqa: S101 - the lifespan put it there
+    services: Services = request.app.state.services
     return services
 
 
@@ -46,21 +46,22 @@ ApiKeyHeaderDep = Annotated[str | None, Security(_api_key_header)]
 
 
 async def presented(
-    context: ContextDep,
+    request: Request,
     api_key: ApiKeyHeaderDep,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Presented:
     """The credentials of this request, still to be checked."""
-    return Presented(api_key, bearer.credentials if bearer else None, context.client)
+    return Presented(api_key, bearer.credentials if bearer else None, RequestContext.of(request.scope).client)
 
 
 PresentedDep = Annotated[Presented, Depends(presented)]
 
 
-async def authenticate(services: ServicesDep, context: ContextDep, credentials: PresentedDep) -> Caller:
+async def authenticate(request: Request, credentials: Presented) -> Caller:
     """The caller of this request; raises UnauthenticatedError, or RateLimitedError for one that asks too often."""
+    services, context = await services_of(request), RequestContext.of(request.scope)
     caller = await services.auth.authenticate(credentials, scope=context.scope)
-    context.actor = caller.subject
+    context.caller, context.actor = caller, caller.subject
     if services.callers is not None:
         context.allowance = services.callers.take(caller.subject)
         if not context.allowance.allowed:
@@ -70,13 +71,19 @@ async def authenticate(services: ServicesDep, context: ContextDep, credentials: 
     return caller
 
 
-CallerDep = Annotated[Caller, Depends(authenticate)]
+async def caller_of(request: Request) -> Caller:
+    """The caller of this request, whom its route has let in."""
+    caller = RequestContext.of(request.scope).caller
+    assert caller is not None, "a public route has no caller"  # noqa: S101 - nobody is let in by mistake
+    return caller
 
 
-async def reauthentication(
-    services: ServicesDep, context: ContextDep, credentials: PresentedDep
-) -> Callable[[], Awaitable[Caller]]:
+CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+async def reauthentication(request: Request, credentials: PresentedDep) -> Callable[[], Awaitable[Caller]]:
     """Checks the credential of this request once more, for an answer that takes hours; raises as ``authenticate``."""
+    services, context = await services_of(request), RequestContext.of(request.scope)
 
     async def again() -> Caller:
         return await services.auth.authenticate(credentials, scope=context.scope)

@@ -108,11 +108,11 @@ def create_app(
         AuditRouter(),
         OpsRouter(metrics),
     )
-    for noun in nouns:
-        app.include_router(noun.router)
     app.state.routes = [route for noun in nouns for route in noun.router.routes if isinstance(route, Route)]
+    # In one table. With `include_router`, each request would ask one router after the other, and the right one twice.
+    app.router.routes += app.state.routes
     if settings.console_enabled:
-        app.include_router(ConsoleRouter(settings, namespace=settings.namespace).router)
+        app.router.routes += ConsoleRouter(settings, namespace=settings.namespace).router.routes
 
     described: dict[str, Any] = {}
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from octo_api.auth.caller import Scope
 from octo_api.context import RequestContext
-from octo_api.deps import CallerDep
+from octo_api.deps import PresentedDep, authenticate
 from octo_api.errors import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -101,25 +101,17 @@ def problem_responses(statuses: Iterable[int]) -> Responses:
 
 
 def _dependencies(access: Access | Scope, action: str, mutates: bool) -> Sequence[DependsParam]:
+    scope = access if isinstance(access, Scope) else None
+
     async def announce(request: Request) -> None:
         context = RequestContext.of(request.scope)
-        context.action, context.mutates = action, mutates
-        context.scope = access if isinstance(access, Scope) else None
+        context.action, context.mutates, context.scope = action, mutates, scope
 
-    # Announced first, so that a refusal's audit row tells what was refused.
-    if isinstance(access, Scope):
-        return [Depends(announce), Depends(_requires(access))]
-    if access is Access.AUTHENTICATED:
-        return [Depends(announce), Depends(_authenticated)]
-    return [Depends(announce)]
+    async def admit(request: Request, credentials: PresentedDep) -> None:
+        # Announced first, so that a refusal's audit row tells what was refused.
+        await announce(request)
+        caller = await authenticate(request, credentials)
+        if scope is not None:
+            caller.require(scope)
 
-
-async def _authenticated(caller: CallerDep) -> None:
-    """Being a caller is enough."""
-
-
-def _requires(scope: Scope) -> Callable[..., Any]:
-    async def check(caller: CallerDep) -> None:
-        caller.require(scope)
-
-    return check
+    return [Depends(announce if access is Access.PUBLIC else admit)]

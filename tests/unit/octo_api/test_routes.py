@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from octo_api.auth.caller import Caller, Scope
 from octo_api.auth.service import Presented
 from octo_api.context import RequestContext
-from octo_api.deps import services_of
 from octo_api.main import create_app
 from octo_api.settings import ApiSettings
 from octo_core.domain.errors import ForbiddenError, InvalidError, UnauthenticatedError
@@ -60,7 +59,7 @@ async def test_no_credential_no_entry(method: str, path: str, monkeypatch: pytes
                 assert (presented.api_key, presented.bearer) == (None, None)
                 raise UnauthenticatedError("no")
 
-    monkeypatch.setitem(APP.dependency_overrides, services_of, lambda: Refusing)
+    monkeypatch.setattr(APP.state, "services", Refusing, raising=False)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://api") as client:
         answer = await client.request(method, re.sub(r"{\w+}", "x", path))
     assert answer.status_code == 401
