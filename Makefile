@@ -73,7 +73,7 @@ bench-worker: env bench-tools ## The worker beside its peers; writes .octo/bench
 	@$(BIN)/python -m tests.bench.worker $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-controller
-bench-controller: env tools ## The controller beside plain Jobs, on simulated nodes; writes .octo/bench/controller.json (RUNS=2000 ROUNDS=3 ONLY=runs,start)
+bench-controller: env tools ## The controller beside plain Jobs, on simulated nodes; writes .octo/bench/controller.json (RUNS=2000 ROUNDS=3 ONLY=runs,same,start)
 	@deploy/tools.sh kwok
 	@$(BIN)/python -m tests.bench.controller $(if $(RUNS),--runs $(RUNS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 

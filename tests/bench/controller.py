@@ -1,4 +1,5 @@
-"""`make bench-controller`: runs through Octo's controller beside as many plain Jobs, in turn, on simulated nodes.
+"""`make bench-controller`: runs through Octo's controller beside as many plain Jobs, in turn, on simulated nodes; and
+beside plain Jobs with the very pods that runs have, which tells what those cost and what Octo does.
 
 Everything runs as processes of this machine: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok (whose
 pods run and complete at once), Postgres, and one controller at a time. A run counts as over when it is over in its
@@ -35,6 +36,7 @@ from tests.bench.controller_load import (
     PROVIDERS,
     WRITES,
     Counts,
+    Raw,
     Rows,
     Seen,
     api,
@@ -44,6 +46,7 @@ from tests.bench.controller_load import (
     octoprovider,
     plain_job,
     reached,
+    same_job,
     submit,
     told,
 )
@@ -53,7 +56,7 @@ from tests.support.kubectl import eventually
 
 REPO = Path(__file__).parents[2]
 STATE = REPO / ".octo" / "bench"
-PARTS = ("runs", "start")
+PARTS = ("runs", "same", "start")
 START_OCTOJOBS, START_LIVE = 10_000, 100
 WORKER = "octo-worker"
 """The service account of pods of runs."""
@@ -61,20 +64,31 @@ WORKER = "octo-worker"
 
 async def jobs_round(on: Cluster, number: int, runs: int) -> Round:
     """Plain Jobs, and no controller."""
-    namespace = f"jobs-{number}"
+    return await _plain(on, "jobs", number, [plain_job(f"run-{n}") for n in range(runs)])
+
+
+async def same_round(on: Cluster, number: int, runs: int) -> Round:
+    """The Jobs that Octo would make, and no controller."""
+    return await _plain(on, "same", number, [same_job(n) for n in range(runs)])
+
+
+async def _plain(on: Cluster, kind: str, number: int, bodies: list[Raw]) -> Round:
+    namespace, runs = f"{kind}-{number}", len(bodies)
     on.plane.kubectl("default")("create", "namespace", namespace)
+    # Without it no pod of Octo's Jobs is made.
+    on.plane.kubectl(namespace)("create", "serviceaccount", WORKER)
     path = JOBS.format(namespace)
     async with api(on.plane) as to, asyncio.TaskGroup() as group:
         seen = Seen(complete)
         watch = group.create_task(seen.follow(to.objects(path)))
         requests = await to.requests()
         machine, begin = Machine(), time.monotonic()
-        await submit(to, path, (plain_job(f"run-{n}") for n in range(runs)))
+        await submit(to, path, bodies)
         await reached(seen, runs)
         wall, others, shares = max(seen.at.values()) - begin, machine.others(), machine.shares()
         requests = await to.requests() - requests
         watch.cancel()
-    return Round("jobs", number, runs, wall, others, shares_s=shares, requests=told(requests))
+    return Round(kind, number, runs, wall, others, shares_s=shares, requests=told(requests))
 
 
 async def octo_round(on: Cluster, number: int, runs: int) -> Round:
@@ -226,13 +240,16 @@ def main() -> int:
     rounds: list[Round] = []
     starts: list[Start] = []
     with cluster() as on:
-        if "runs" in parts:
+        kinds = [jobs_round] if {"runs", "same"} & {*parts} else []
+        kinds += [same_round] if "same" in parts else []
+        kinds += [octo_round] if "runs" in parts else []
+        if kinds:
             # Once each without counting: caches are filled, and what is broken shows now.
-            asyncio.run(jobs_round(on, 0, 50))
-            asyncio.run(octo_round(on, 0, 50))
+            for kind in kinds:
+                asyncio.run(kind(on, 0, 50))
             for number in range(1, given.rounds + 1):
-                # The other goes first each time.
-                for kind in (jobs_round, octo_round) if number % 2 else (octo_round, jobs_round):
+                # The last goes first each time.
+                for kind in kinds if number % 2 else kinds[::-1]:
                     rounds.append(asyncio.run(kind(on, number, given.runs)))
                     say(json.dumps(as_json(rounds[-1])))
         if "start" in parts:

@@ -14,7 +14,7 @@ class Round:
     """So many runs of one kind, from the first request until the last was over everywhere."""
 
     kind: str
-    """``jobs`` for plain Jobs, ``octo`` for OctoJobs."""
+    """``jobs`` for plain Jobs, ``same`` for plain Jobs with the pods of runs, ``octo`` for OctoJobs."""
     number: int
     runs: int
     wall_s: float
@@ -86,10 +86,10 @@ def key_figures(rounds: Sequence[Round], starts: Sequence[Start]) -> dict[str, f
     The ratio is of the rates of each pair of neighbours, so that a slow hour meets both.
     """
     octo = [each for each in rounds if each.kind == "octo"]
-    jobs = {each.number: each for each in rounds if each.kind == "jobs"}
-    ratios = [each.rate / jobs[each.number].rate for each in octo if each.number in jobs]
     return {
-        "ratio_to_plain_jobs": _median(ratios),
+        "ratio_to_plain_jobs": _ratio(rounds, "octo", "jobs"),
+        "ratio_to_same_jobs": _ratio(rounds, "octo", "same"),
+        "same_jobs_to_plain_jobs": _ratio(rounds, "same", "jobs"),
         "cpu_ms_per_job": _median([1000 * each.cpu_s / each.runs for each in octo]),
         "writes_per_job": _median([sum(each.writes.values()) / each.runs for each in octo]),
         "status_lag_p99_s": _median([percentile(each.status_lags_s, 0.99) for each in octo if each.status_lags_s]),
@@ -155,9 +155,10 @@ def table(rounds: Sequence[Round], starts: Sequence[Start]) -> str:
     ]
     figures = [("figure", "value", "target", "")]
     for name, value in key_figures(rounds, starts).items():
-        target = TARGETS[name]
-        verdict = "" if value is None else "met" if target.met(value) else "SHORT"
-        figures.append((name, "not measured" if value is None else f"{value:.3g}", target.text, verdict))
+        target = TARGETS.get(name)
+        verdict = "" if value is None or target is None else "met" if target.met(value) else "SHORT"
+        text = "" if target is None else target.text
+        figures.append((name, "not measured" if value is None else f"{value:.3g}", text, verdict))
     return "\n\n".join(columns(part) for part in (lines, shares, more, figures) if len(part) > 1)
 
 
@@ -190,7 +191,7 @@ def as_json(each: Round) -> dict[str, Any]:
         },
         **(
             {}
-            if each.kind == "jobs"
+            if each.kind != "octo"
             else {
                 "cpu_s": round(each.cpu_s, 2),
                 "rss_mib": round(each.rss_mib, 1),
@@ -205,6 +206,13 @@ def as_json(each: Round) -> dict[str, Any]:
 
 def _lags(lags: Sequence[float]) -> str:
     return f"{percentile(lags, 0.5):.2f} / {percentile(lags, 0.99):.2f}" if lags else ""
+
+
+def _ratio(rounds: Sequence[Round], kind: str, base: str) -> float | None:
+    """Of the rates of two kinds in the same round."""
+    bases = {each.number: each for each in rounds if each.kind == base}
+    pairs = [(each, bases[each.number]) for each in rounds if each.kind == kind and each.number in bases]
+    return _median([each.rate / other.rate for each, other in pairs])
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from octo_controller.reconcile.manifest import PodSettings, child_job
+from octo_core.crd.resources import parse_job, parse_provider
 from octo_core.domain.names import ARCHIVE_FINALIZER, LABEL_JOB_UID
 from tests.support.control_plane import ControlPlane
 
@@ -25,6 +28,8 @@ WAIT_SECONDS = 1800.0
 JOBS, OCTOJOBS = "/apis/batch/v1/namespaces/{}/jobs", "/apis/octo.dev/v1alpha1/namespaces/{}/octojobs"
 OCTOPROVIDERS = "/apis/octo.dev/v1alpha1/namespaces/{}/octoproviders"
 CONTAINER = {"image": "example.com/main:1", "command": ["/bin/true"]}
+IMAGE, REPORT_URL = "example.com/octo-worker:bench", "http://octo-api.octo.svc:8080"
+"""As the chart has them: pods of runs get a token to report with."""
 Counts = Counter[tuple[str, str, str]]
 """Requests by resource, subresource and verb."""
 REQUESTS = re.compile(
@@ -201,6 +206,17 @@ def plain_job(name: str) -> Raw:
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", **CONTAINER}]}
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+
+
+def same_job(number: int) -> Raw:
+    """The Job that Octo makes for a run of the bench, but for its owner."""
+    known = {"namespace": "bench", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    run, provider = octojob(number), octoprovider(number % PROVIDERS)
+    for raw in (run, provider):
+        raw["metadata"] |= {**known, "uid": str(uuid.uuid4())}
+    made = child_job(parse_job(run), parse_provider(provider), 1, PodSettings(image=IMAGE, report_url=REPORT_URL))
+    del made["metadata"]["namespace"], made["metadata"]["ownerReferences"]
+    return made
 
 
 def octoprovider(number: int) -> Raw:

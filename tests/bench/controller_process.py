@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.controller_cluster import Cluster
+from tests.bench.controller_load import IMAGE, REPORT_URL
 from tests.bench.launch import cpu_seconds
 from tests.support.ports import ReservedPort
 from tests.support.program import Program
@@ -75,7 +76,8 @@ def controller(cluster: Cluster, namespace: str, *, wait: bool = True) -> Iterat
             "OCTO_KUBECONFIG": str(cluster.plane.kubeconfig),
             "OCTO_NAMESPACE": namespace,
             "OCTO_DATABASE_URL": cluster.database_url,
-            "OCTO_WORKER_IMAGE": "example.com/octo-worker:bench",
+            "OCTO_WORKER_IMAGE": IMAGE,
+            "OCTO_REPORT_URL": REPORT_URL,
             "OCTO_HEALTH_HOST": "127.0.0.1",
             "OCTO_HEALTH_PORT": str(port.number),
             "OCTO_LOG_LEVEL": "WARNING",

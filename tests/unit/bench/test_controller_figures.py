@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.bench.controller_figures import TARGETS, Round, Start, as_json, key_figures, percentile, table
-from tests.bench.controller_load import requests_of, told
+from tests.bench.controller_load import plain_job, requests_of, same_job, told
 
 JOBS = Round("jobs", 1, 100, wall_s=10.0, others_cores=0.1)
 OCTO = Round(
@@ -37,6 +37,20 @@ def test_the_ratio_is_that_of_neighbours() -> None:
     assert figures["rss_mb_10k"] == 150.0, "the peak, not what is left"
 
 
+def test_what_pods_cost_is_told_apart_from_what_octo_does() -> None:
+    figures = key_figures([JOBS, Round("same", 1, 100, 20.0, 0.0), OCTO], [])
+    assert figures["ratio_to_plain_jobs"] == 0.8, "as without them"
+    assert (figures["ratio_to_same_jobs"], figures["same_jobs_to_plain_jobs"]) == (1.6, 0.5)
+    assert key_figures([JOBS, OCTO], [])["ratio_to_same_jobs"] is None
+
+
+def test_the_same_jobs_are_those_that_octo_makes() -> None:
+    made, plain = same_job(3), plain_job("run-3-1")
+    assert made["metadata"]["name"] == plain["metadata"]["name"]
+    assert not {"ownerReferences", "namespace"} & made["metadata"].keys()
+    assert made["spec"]["template"]["spec"]["volumes"]
+
+
 def test_what_was_not_measured_is_not_told() -> None:
     figures = key_figures([], [START])
     assert figures["ratio_to_plain_jobs"] is None
@@ -44,7 +58,8 @@ def test_what_was_not_measured_is_not_told() -> None:
 
 
 def test_every_figure_has_its_name_and_its_target() -> None:
-    assert set(key_figures([JOBS, OCTO], [START])) == set(TARGETS)
+    told_beside = {"ratio_to_same_jobs", "same_jobs_to_plain_jobs"}
+    assert set(key_figures([JOBS, OCTO], [START])) == set(TARGETS) | told_beside
     assert "etcd 12.5, kwok 4.0" in table([JOBS, OCTO], [START])
 
 
