@@ -8,6 +8,8 @@ from deploy.demo.manifests import FOLDER, OCTO, SIDE, for_octo, namespace, provi
 from deploy.demo.material import Material
 from deploy.demo.shell import REPO, DemoError, apply, run, say, succeeds
 
+CRDS = ("octojobs.octo.dev", "octoproviders.octo.dev")
+
 
 def install_octo(tag: str) -> None:
     """Install the chart, or bring it to this version."""
@@ -18,16 +20,26 @@ def install_octo(tag: str) -> None:
         run("helm", "uninstall", OCTO, "--namespace", OCTO, "--wait")
     # As strings: a tag of digits only would be a number.
     values = {"image.tag": tag, "image.registry": _registry()}
-    sets = [f"--set-string={name}={value}" for name, value in values.items()]
-    command = ("helm", "upgrade", "--install", OCTO, REPO / "charts" / "octo", "--namespace", OCTO)
+    sets = ["--set=postgres.embedded.enabled=true", *(f"--set-string={name}={value}" for name, value in values.items())]
+    chart = str(REPO / "charts" / "octo")
+    command = ("helm", "upgrade", "--install", OCTO, chart, "--namespace", OCTO, *skip_crds())
     try:
-        run(*command, "--set=postgres.embedded.enabled=true", *sets, "--wait", "--timeout", "5m", timeout=330)
+        run(*command, *sets, "--wait", "--timeout", "5m", timeout=330)
     except DemoError as error:
         pods = run("kubectl", "--namespace", OCTO, "get", "pods")
         hint = f"see: kubectl -n {OCTO} describe pods; kubectl -n {OCTO} logs POD"
         if "ImagePull" in pods:
             hint = f"the cluster has no images of the tag {tag}: run `make image`"
         raise DemoError(f"{error}\n{pods}{hint}") from error
+
+
+def skip_crds() -> tuple[str, ...]:
+    """The option of ``helm install`` for a cluster that has the custom resource definitions already, else none.
+
+    Helm 4 would apply those of ``crds/`` in its own name, and refuses where the chart's Job, which brings them to this
+    version afterwards, has written another version's.
+    """
+    return ("--skip-crds",) if succeeds("kubectl", "get", "customresourcedefinitions", *CRDS) else ()
 
 
 def install_provider(material: Material, tag: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.support.kubectl import ROOT, Kubectl, environment, eventually
-from tests.support.release import helm, image_tag
+from tests.support.release import helm, image_tag, installing
 
 CHART = str(ROOT / "charts" / "octo")
 
@@ -50,8 +50,7 @@ def test_uninstall_leaves_only_the_crds(cluster: None) -> None:
     before = everything(namespace)
     try:
         helm(
-            *("install", "octo", CHART, "--namespace", namespace, "--wait", "--timeout", "3m"),
-            *("--set-string", f"image.tag={image_tag()}", "--set", "postgres.embedded.enabled=true"),
+            *("install", *installing(namespace, image_tag()), "--wait", "--timeout", "3m"),
         )
         assert len(everything(namespace)) > len(before) + 10
         helm("test", "octo", "--namespace", namespace, "--timeout", "3m")

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from deploy.demo.install import skip_crds
 
 from tests.support.kubectl import ROOT, Kubectl, KubectlError, environment, eventually
 
 RELEASE = "octo"
+CHART = ROOT / "charts" / "octo"
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -220,6 +222,14 @@ def helm(*args: str, timeout: float = 300) -> str:
     return done.stdout
 
 
+def installing(namespace: str, tag: str) -> tuple[str, ...]:
+    """The arguments of helm, but for its verb, by which the chart with its embedded Postgres comes into a namespace."""
+    return (
+        *(RELEASE, str(CHART), "--namespace", namespace, *skip_crds()),
+        *("--set-string", f"image.tag={tag}", "--set", "postgres.embedded.enabled=true"),
+    )
+
+
 @functools.cache
 def image_tag() -> str:
     """Tag of the images of this tree, which the cluster has from here on. Quick when they are built."""
@@ -236,21 +246,7 @@ def installed(namespace: str) -> Iterator[Release]:
     if not Kubectl("default").exists("namespace", namespace):
         kubectl("create", "namespace", namespace)
     kubectl("label", "namespace", namespace, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
-    helm(
-        "upgrade",
-        "--install",
-        RELEASE,
-        str(ROOT / "charts" / "octo"),
-        "--namespace",
-        namespace,
-        "--set-string",
-        f"image.tag={image_tag()}",
-        "--set",
-        "postgres.embedded.enabled=true",
-        "--wait",
-        "--timeout",
-        "4m",
-    )
+    helm("upgrade", "--install", *installing(namespace, image_tag()), "--wait", "--timeout", "4m")
     secret = kubectl.json("get", "secret", "octo-bootstrap-api-key")
     key = base64.b64decode(secret["data"]["apiKey"]).decode()
     forward = PortForward(kubectl, "service/octo-api", 8080)
