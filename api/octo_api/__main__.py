@@ -19,6 +19,7 @@ from octo_api.auth.settings import KeySettings
 from octo_api.commands import apply_crds, check_scopes, create_key, parse_expiry, revoke_key, upgrade_schema
 from octo_api.main import create_app, utc_now
 from octo_api.rebuild import rebuild
+from octo_api.server.loop import Loop
 from octo_api.server.protocol import bounded
 from octo_api.server.server import Server
 from octo_api.settings import ApiSettings
@@ -81,20 +82,17 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _serve() -> None:
-    # uvicorn drains on these signals and then raises them once more, which would end us as if killed.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    settings = ApiSettings()
-    configure_logging(settings.log_level, service="octo-api")
+def server_of(settings: ApiSettings) -> Server:
+    """The server of the whole application; it has opened nothing yet."""
     app = create_app(settings)
-    server = Server(
+    return Server(
         uvicorn.Config(
             app,
             http=bounded(
                 max_head_bytes=settings.max_header_bytes, head_timeout_seconds=settings.header_timeout_seconds
             ),
             ws="none",
+            loop=f"{Loop.__module__}:{Loop.__qualname__}",
             # It would believe any local client; see limits.clients.
             proxy_headers=False,
             host=settings.listen_host,
@@ -107,6 +105,15 @@ def _serve() -> None:
         drain=app.state.drain,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def _serve() -> None:
+    # uvicorn drains on these signals and then raises them once more, which would end us as if killed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    settings = ApiSettings()
+    configure_logging(settings.log_level, service="octo-api")
+    server = server_of(settings)
     # What is there now stays: a collector that looks through all of it now and then would hold up requests.
     gc.collect()
     gc.freeze()
