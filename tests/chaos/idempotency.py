@@ -1,6 +1,7 @@
 """`make chaos-idempotency`: clients send requests with the same keys, while api, Postgres and API server are killed.
 
 One OctoJob for each key, ever, by etcd's own history; one answer to all who sent it; its row and its audit row there.
+Each answer is to the request that it came for.
 Which process is killed when comes from the seed; what the machine makes of it does not.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import random
 import sys
 import tempfile
@@ -42,6 +44,8 @@ PEPPER = "p" * 32
 LOG = Path(__file__).parents[2] / ".octo" / "chaos" / "idempotency-api.log"
 """What all the processes of the api said, kept for whoever has to find out why a round failed."""
 
+_numbers = itertools.count(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Rig:
@@ -57,12 +61,18 @@ class Rig:
 async def ask(on: Rig, key: str) -> tuple[str, str]:
     """The run of a key, asked for until there is an answer; and the id of the request that was answered."""
     while True:
+        # Named here, so that an answer to somebody else is known as one, and the api's log tells the key of each.
+        sent = f"{key}.{next(_numbers)}"
+        headers = {"Idempotency-Key": key, "X-Request-Id": sent}
         try:
-            answer = await on.client.post("/v1/jobs", json={"provider": PROVIDER}, headers={"Idempotency-Key": key})
+            answer = await on.client.post("/v1/jobs", json={"provider": PROVIDER}, headers=headers)
         except httpx.TransportError:
             answer = None
+        if answer is not None and answer.headers["X-Request-Id"] != sent:
+            ours = answer.extensions["network_stream"].get_extra_info("client_addr")
+            raise AssertionError(f"request {sent} was answered with {dict(answer.headers)} {answer.text}, at {ours}")
         if answer is not None and answer.status_code == 202:
-            return str(answer.json()["id"]), answer.headers["X-Request-Id"]
+            return str(answer.json()["id"]), sent
         # Whoever is told to try again may; anything else would be an error.
         assert answer is None or answer.json().get("retryable"), answer.text
         await asyncio.sleep(0.05)
@@ -86,6 +96,9 @@ async def kill_some(on: Rig, rng: random.Random) -> list[str]:
         elif what == "Postgres":
             await asyncio.to_thread(store, on.postgres.kill, on.postgres.start)
         else:
+            # On a busy machine it has not come to what waits to be accepted: that is reset, between TCP and TLS.
+            on.plane.apiserver.freeze()
+            await asyncio.sleep(rng.uniform(0, 0.3))
             await asyncio.to_thread(store, on.plane.apiserver.kill, on.plane.apiserver.start)
     return killed
 
