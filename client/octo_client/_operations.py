@@ -458,10 +458,10 @@ class Operations(ABC):
         since_seconds: int | None = None,
         since: datetime | None = None,
         timestamps: bool | None = None,
-    ) -> None:
+    ) -> str:
         """What a run wrote to its log: live from its pod, afterwards from the archive, in one form."""
-        self._call(
-            None,
+        return self._call(
+            str,
             Request(
                 "GET",
                 "/v1/jobs/{uid}/logs",
@@ -481,10 +481,10 @@ class Operations(ABC):
     def jobs_manifest(
         self,
         uid: str,
-    ) -> None:
+    ) -> str:
         """All files of a run as JSON lines, in the form of the manifest beside the data."""
-        self._call(
-            None,
+        return self._call(
+            str,
             Request(
                 "GET",
                 "/v1/jobs/{uid}/manifest",
@@ -1427,10 +1427,10 @@ class AsyncOperations(ABC):
         since_seconds: int | None = None,
         since: datetime | None = None,
         timestamps: bool | None = None,
-    ) -> None:
+    ) -> str:
         """What a run wrote to its log: live from its pod, afterwards from the archive, in one form."""
-        await self._call(
-            None,
+        return await self._call(
+            str,
             Request(
                 "GET",
                 "/v1/jobs/{uid}/logs",
@@ -1450,10 +1450,10 @@ class AsyncOperations(ABC):
     async def jobs_manifest(
         self,
         uid: str,
-    ) -> None:
+    ) -> str:
         """All files of a run as JSON lines, in the form of the manifest beside the data."""
-        await self._call(
-            None,
+        return await self._call(
+            str,
             Request(
                 "GET",
                 "/v1/jobs/{uid}/manifest",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -91,7 +91,9 @@ class Client(Operations):
                 read(response, None)
             yield response
 
-    def events(self, path: str, *, last_event_id: str | None = None, **query: Any) -> Iterator[ServerEvent]:
+    def events(
+        self, path: str, *, last_event_id: str | None = None, **query: Any
+    ) -> Generator[ServerEvent, None, None]:
         """Server-sent events of a path, such as ``/v1/jobs/<id>/events``: each once, also when the connection breaks or
         the server is replaced, until there is nothing more to come. Raises as other methods do."""
         seen = ServerEvents(last_event_id)

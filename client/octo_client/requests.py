@@ -106,11 +106,13 @@ def is_passing(response: httpx.Response) -> bool:
 
 
 def read(response: httpx.Response, kind: type[T] | None) -> T:
-    """The document of a good answer. Raises ProblemError for any other."""
+    """The document of a good answer, or its text if it is none, such as a log. Raises ProblemError for any other."""
     if not response.is_success:
         raise ProblemError(_problem(response))
     if kind is None:
         return None  # type: ignore[return-value]  # the generated method says that it returns None
+    if kind is str and response.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+        return response.text  # type: ignore[return-value]  # that is what ``kind`` says
     return TypeAdapter(kind).validate_json(response.content)
 
 

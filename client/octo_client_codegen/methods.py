@@ -118,8 +118,15 @@ def _body(operation: Json) -> tuple[str | None, str]:
 def _answer(operation: Json) -> str:
     for status, response in sorted(operation["responses"].items()):
         if status.startswith("2"):
-            described = response.get("content", {}).get("application/json")
-            return _type(described["schema"]) if described and described.get("schema") else "None"
+            content = response.get("content", {})
+            if "application/json" in content:
+                return (
+                    _type(content["application/json"]["schema"])
+                    if content["application/json"].get("schema")
+                    else "None"
+                )
+            # A log, or lines of JSON; a stream of events has a method of its own.
+            return "str" if content.keys() - {"text/event-stream"} else "None"
     return "None"
 
 

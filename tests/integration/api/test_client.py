@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 import octo_client
 from octo_client import AsyncClient, ProblemError, models
+from octo_core.db.session import Database
+from octo_core.db.tables import JobFileRow
 from tests.integration.api.conftest import PROVIDER_SPEC, Api
 
 DOCS = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
@@ -50,3 +55,14 @@ async def test_providers(api: Api, key: str) -> None:
         await octo.providers_delete("bank")
         with pytest.raises(ProblemError):
             await octo.providers_get("bank")
+
+
+async def test_what_is_no_document_is_text(api: Api, key: str, database: Database) -> None:
+    async with AsyncClient("http://api", api_key=key, transport=httpx.ASGITransport(api.app)) as octo:
+        job = await octo.jobs_create(models.JobRequest(provider="acme"))
+        assert await octo.jobs_logs(job.id) == ""
+        assert await octo.jobs_manifest(job.id) == ""
+        row = {"job_uid": job.id, "source_path": "/in/ä.csv", "member": "", "attempt": 1, "outcome": "Stored"}
+        async with database.transaction() as session:
+            await session.execute(insert(JobFileRow).values(**row, source_size=1, finished_at=datetime.now(UTC)))
+        assert json.loads(await octo.jobs_manifest(job.id))["sourcePath"] == "/in/ä.csv"
