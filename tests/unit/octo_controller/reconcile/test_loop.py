@@ -176,6 +176,28 @@ async def test_a_run_that_three_workers_share_costs_as_much(rig: Rig) -> None:
     assert status["manifestRef"] == manifest
 
 
+@pytest.mark.parametrize(("written", "lists"), [({"observedGeneration": 7}, 1), ({"active": 1}, 2)])
+async def test_pods_are_listed_again_if_the_job_changed_in_what_counts(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, written: Raw, lists: int
+) -> None:
+    rig.job("run")
+    await rig.visit("run")
+    rig.pod_ended("run-1", 0)
+    rig.child_is("run-1", conditions=[{"type": "Complete", "status": "True"}])
+    listed = rig.api.list_page
+
+    async def list_page(*about: Any, **query: Any) -> Raw:
+        page = await listed(*about, **query)
+        if len(rig.api.lists) == 1:
+            rig.child_is("run-1", **written)
+        return page
+
+    monkeypatch.setattr(rig.api, "list_page", list_page)
+    await rig.visit("run")
+    assert len(rig.api.lists) == lists
+    assert rig.status("run")["state"] == "Succeeded"
+
+
 async def test_the_failed_indexes_of_a_job_are_those_that_failed(rig: Rig) -> None:
     rig.job("run", transfer={"parallelism": 5}, retryPolicy={"maxAttempts": 1})
     await rig.visit("run")
