@@ -59,7 +59,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, str]]:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         method = node.func.attr
-        if method == "pod_log":
+        if method in ("pod_log", "pod_log_bytes"):
             yield "pods/log", "get"
         if method not in VERBS or not _is_client(node.func):
             continue
