@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import DBAPIError
 
 from octo_core.db import audit
 from octo_core.db.session import Database
 from octo_core.db.tables import AuditRow
+from octo_core.domain.errors import DatabaseUnavailableError
 from tests.integration.api.conftest import Api, StartApi
 from tests.support.waiting import until
 
@@ -145,9 +145,10 @@ async def test_a_reader_of_one_namespace_sees_that_one(api: Api, database: Datab
 )
 async def test_the_database_refuses_to_change_a_row(api: Api, database: Database, statement: str) -> None:
     await _put(database, api, {})
-    with pytest.raises(DBAPIError, match="append-only"):
+    with pytest.raises(DatabaseUnavailableError) as refused:
         async with database.transaction() as session:
             await session.execute(text(statement))
+    assert "append-only" in str(refused.value.__cause__)
     async with database.transaction() as session:
         assert len(list(await session.scalars(select(AuditRow.actor).where(AuditRow.actor == "ops")))) == 1
 
