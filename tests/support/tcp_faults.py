@@ -70,7 +70,7 @@ class TcpProxy:
     """Passes connections on to a port of this machine, from a thread of its own. Its methods and attributes may be
     used from any thread at any time; they hold for what comes next."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
         self.port = 0
         """Where it listens."""
         self.limit: int | None = None
@@ -82,6 +82,7 @@ class TcpProxy:
         self.passed: dict[Direction, int] = {"to_client": 0, "to_server": 0}
         """Bytes so far, of all connections."""
         self._target = target
+        self._host = host
         self._faults: deque[Fault | None] = deque()
         self._links: set[_Link] = set()
         self._stalled = False
@@ -196,7 +197,7 @@ class TcpProxy:
             link.fault = self._faults.popleft() if self._faults else None
             if not self._stalled:
                 link.flowing.set()
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            server_reader, server_writer = await asyncio.open_connection(self._host, self._target)
             link.writers.append(server_writer)
             ways = [
                 asyncio.ensure_future(self._pass(link, "to_server", reader, server_writer)),
@@ -249,9 +250,9 @@ class TcpProxy:
 
 
 @contextmanager
-def proxied(target: int) -> Iterator[TcpProxy]:
+def proxied(target: int, host: str = "127.0.0.1") -> Iterator[TcpProxy]:
     """A proxy before a port."""
-    proxy = TcpProxy(target)
+    proxy = TcpProxy(target, host)
     proxy.start()
     try:
         yield proxy

@@ -66,7 +66,7 @@ class KubeBackend:
 
     def job(self, reference: str) -> models.Job:
         """By name, or by uid."""
-        return job_of(self._raw(reference))
+        return job_of(errors.read(lambda: self._raw(reference)))
 
     def jobs(self, wanted: JobFilter) -> Iterable[models.Job]:
         """Those that the cluster still has. Sorted here: the API server lists by name."""

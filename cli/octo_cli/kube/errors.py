@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 import httpx2
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from octo_cli.errors import CliError
 from octo_cli.exits import Exit
 
+T = TypeVar("T")
+
+_WAITS = (0.5, 1.0, 2.0, 4.0)
 _CODES = {
     400: Exit.USAGE,
     401: Exit.REFUSED,
@@ -41,3 +48,22 @@ def error_of(error: Exception) -> CliError | None:
     if isinstance(error, ConfigError):
         return CliError(f"the kubeconfig cannot be used: {error}", Exit.USAGE)
     return None
+
+
+def passes(error: Exception) -> bool:
+    """Whether asking again may help: the connection broke, or the API server is not able to answer now."""
+    if isinstance(error, ApiError):
+        return (error.status.code or 500) >= 500 or error.status.code == 429
+    return isinstance(error, httpx2.TransportError)
+
+
+def read(request: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """The answer to a request that changes nothing, which is made again for some seconds while its error passes."""
+    for wait in _WAITS:
+        try:
+            return request()
+        except Exception as error:
+            if not passes(error):
+                raise
+        sleep(wait)
+    return request()

@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
 from octo_cli.backend import LogWish
+from octo_cli.kube.errors import passes, read
 from octo_cli.kube.resources import Pod
 from octo_cli.tail import Told, followed
 from octo_client import models
@@ -41,9 +41,9 @@ def lines(
         if pod is not None:
             try:
                 if not wish.follow:
-                    yield from _read(client, job.namespace, pod, wish)
+                    yield from _opened(client, job.namespace, pod, wish)
                     return
-                yield from followed(told, partial(_again, client, job.namespace, pod, wish, told), _passes, sleep=sleep)
+                yield from followed(told, partial(_again, client, job.namespace, pod, wish, told), passes, sleep=sleep)
             except ApiError as error:
                 if error.status.code not in (400, 404):
                     raise
@@ -68,10 +68,9 @@ def over(job: models.Job, attempt: int) -> bool:
 def _pod(client: Client, job: models.Job, attempt: int, worker: int) -> dict[str, Any] | None:
     """The newest pod of the worker, once it has a log."""
     labels: dict[str, Any] = {names.LABEL_JOB_UID: job.id, names.LABEL_ATTEMPT: str(attempt)}
+    pods = read(lambda: list(client.list(Pod, namespace=job.namespace, labels=labels)))
     found: list[dict[str, Any]] = [
-        pod
-        for pod in client.list(Pod, namespace=job.namespace, labels=labels)
-        if (pod.get("status") or {}).get("phase", "Pending") != "Pending" and _worker(pod) == worker
+        pod for pod in pods if (pod.get("status") or {}).get("phase", "Pending") != "Pending" and _worker(pod) == worker
     ]
     return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
@@ -81,18 +80,19 @@ def _worker(pod: dict[str, Any]) -> int:
     return int(index) if index.isdecimal() else 0
 
 
-def _read(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish) -> Iterator[str]:
-    lines: Iterator[str] = client.log(
-        pod["metadata"]["name"],
-        namespace=namespace,
-        container=pod["spec"]["containers"][0]["name"],
-        follow=wish.follow,
-        since=wish.since_seconds,
-        tail_lines=wish.tail,
-        timestamps=wish.timestamps,
-        newlines=False,
+def _opened(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish) -> Iterator[str]:
+    return read(
+        lambda: client.log(
+            pod["metadata"]["name"],
+            namespace=namespace,
+            container=pod["spec"]["containers"][0]["name"],
+            follow=wish.follow,
+            since=wish.since_seconds,
+            tail_lines=wish.tail,
+            timestamps=wish.timestamps,
+            newlines=False,
+        )
     )
-    return lines
 
 
 def _again(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish, told: Told) -> Iterator[str]:
@@ -100,20 +100,14 @@ def _again(client: Client, namespace: str, pod: dict[str, Any], wish: LogWish, t
     stamped = replace(wish, timestamps=True)
     if told.since is not None:
         stamped = replace(stamped, tail=None, since_seconds=None)
-    lines = _read(client, namespace, pod, stamped)
+    lines = _opened(client, namespace, pod, stamped)
     told.begin()
     yield from lines
 
 
-def _passes(error: Exception) -> bool:
-    if isinstance(error, ApiError):
-        return (error.status.code or 500) >= 500 or error.status.code == 429
-    return isinstance(error, httpx2.TransportError)
-
-
 def _has_ended(client: Client, namespace: str, pod: dict[str, Any]) -> bool:
     try:
-        now = client.get(Pod, pod["metadata"]["name"], namespace=namespace)
+        now = read(lambda: client.get(Pod, pod["metadata"]["name"], namespace=namespace))
     except ApiError as error:
         if error.status.code != 404:
             raise
