@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -29,22 +28,11 @@ from octo_core.settings import DatabaseSettings
 from tests.integration.console.issuer import CLIENT, PERSON, issuer
 from tests.integration.console.world import PEPPER, World, furnish
 from tests.support.api_process import api_process
+from tests.support.browser import ARGUMENTS, chromium
 from tests.support.control_plane import ControlPlane
 from tests.support.postgres import PostgresServer
 
 PATIENCE = 240_000
-BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
-
 expect.set_options(timeout=PATIENCE)
 
 Visit = Callable[..., Coroutine[Any, Any, Page]]
@@ -97,11 +85,8 @@ async def world(
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium without a window, with a profile that is new and gone afterwards."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.fail("no Chromium: run `make browser`, or install Debian's package chromium-headless-shell")
     async with async_playwright() as playwright:
-        made = await playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        made = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         yield made
         await made.close()
 

@@ -219,7 +219,7 @@ def _archived(world: World, number: int, now: datetime) -> Raw:
     if state == "Failed":
         status["failure"] = _failure()
     names = ("bank", "broker", "exchange")
-    return _raw(world, f"run-{number:03}", f"archived-{number:03}", names[number % 3], made, status, number + 10)
+    return raw_run(world, f"run-{number:03}", f"archived-{number:03}", names[number % 3], made, status, number + 10)
 
 
 def _failure() -> Raw:
@@ -238,7 +238,7 @@ def _steps(world: World, now: datetime) -> list[Raw]:
     ways = [("Pending", 0), ("Starting", 1), ("Running", 1), ("Retrying", 1), ("Running", 2)]
     began = now - timedelta(minutes=47)
     return [
-        _raw(world, FAILED_RUN, "broker-nightly", "broker", began, {"state": state, "attempt": attempt}, 900 + place)
+        raw_run(world, FAILED_RUN, "broker-nightly", "broker", began, {"state": state, "attempt": attempt}, 900 + place)
         for place, (state, attempt) in enumerate(ways)
     ]
 
@@ -301,12 +301,12 @@ def _detailed(world: World, now: datetime) -> list[Raw]:
         },
     }
     return [
-        _raw(world, FAILED_RUN, "broker-nightly", "broker", began, {**failed, "state": "Failed"}, 1000),
-        _raw(world, GOOD_RUN, "bank-hourly", "bank", began, {**good, "state": "Succeeded"}, 1000),
+        raw_run(world, FAILED_RUN, "broker-nightly", "broker", began, {**failed, "state": "Failed"}, 1000),
+        raw_run(world, GOOD_RUN, "bank-hourly", "bank", began, {**good, "state": "Succeeded"}, 1000),
     ]
 
 
-def _raw(world: World, uid: str, name: str, provider: str, made: datetime, status: Raw, version: int) -> Raw:
+def raw_run(world: World, uid: str, name: str, provider: str, made: datetime, status: Raw, version: int) -> Raw:
     return {
         "metadata": {
             "uid": uid,

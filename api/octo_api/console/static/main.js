@@ -1,6 +1,7 @@
 // The shell: who is signed in, which page is shown, and the keys that work everywhere.
 
 import { announce, h, liveRegion, show } from "./lib/dom.js";
+import { keepFocus } from "./lib/focus.js";
 import { endSignIn } from "./lib/oidc.js";
 import { go, link, parse } from "./lib/route.js";
 import { current, onChange, signOut } from "./lib/session.js";
@@ -127,6 +128,7 @@ function drawHeader(session, route) {
 }
 
 document.body.replaceChildren(header, root, liveRegion());
+keepFocus(root);
 shortcuts({ page: () => page, pages: PAGES.map((each) => each.name) });
 addEventListener("hashchange", draw);
 onChange((reason) => {

@@ -40,8 +40,8 @@ export function mount(root, { query, signal }) {
     const some = all.filter((each) => each.runs);
     show(
       content,
-      h("section", { class: "card" }, h("h2", {}, "Now"), now(found.states)),
-      h("section", { class: "card" }, h("h2", {}, "Runs that ended, by day (UTC)"), calendar(all), legend()),
+      h("section", { class: "card" }, h("h2", {}, "Now"), now(found.states, filters.get("namespace"))),
+      h("section", { class: "card" }, h("h2", {}, "Runs that ended, by day (UTC)"), calendar(all, filters.get("namespace")), legend()),
       h(
         "div",
         { class: "columns" },
@@ -52,7 +52,7 @@ export function mount(root, { query, signal }) {
         "section",
         { class: "card" },
         h("h2", {}, "In numbers"),
-        some.length ? table(some.toReversed()) : note("quiet", "No run has ended in this time."),
+        some.length ? table(some.toReversed(), filters.get("namespace")) : note("quiet", "No run has ended in this time."),
       ),
     );
   }
@@ -84,14 +84,14 @@ export function byDay({ firstDay, lastDay, days }) {
   return [...found.values()];
 }
 
-function now(states) {
+function now(states, namespace) {
   const some = states.filter((each) => each.runs);
   if (!some.length) return h("p", { class: "faint" }, "There is no run yet.");
-  return h("ul", { class: "counts" }, some.map(({ state, runs }) => h("li", {}, h("a", { href: link(["jobs"], { state }) }, badge(state), h("span", { class: "number" }, ` ${count(runs)}`)))));
+  return h("ul", { class: "counts" }, some.map(({ state, runs }) => h("li", {}, h("a", { href: link(["jobs"], { state, namespace }) }, badge(state), h("span", { class: "number" }, ` ${count(runs)}`)))));
 }
 
 /** One column a week, Monday on top; a day leads to its runs. */
-function calendar(all) {
+function calendar(all, namespace) {
   const weekday = (name) => (new Date(`${name}T00:00:00Z`).getUTCDay() + 6) % 7;
   const first = weekday(all[0].day);
   const most = Math.max(...all.map((each) => each.runs), 1);
@@ -116,7 +116,7 @@ function calendar(all) {
       each.runs > each.Failed ? svg("rect", { x, y, width: size, height: size, rx: 2, class: "shape-good", opacity: strength.toFixed(2) }) : null,
       bad ? svg("rect", { x, y: y + size - Math.max(3, bad), width: size, height: Math.max(3, bad), rx: 1, class: "shape-bad" }) : null,
     ];
-    return each.runs ? svg("a", { href: link(["jobs"], { day: each.day }), "aria-label": words }, drawn) : svg("g", {}, drawn);
+    return each.runs ? svg("a", { href: link(["jobs"], { day: each.day, namespace }), "aria-label": words }, drawn) : svg("g", {}, drawn);
   });
   return h(
     "div",
@@ -162,7 +162,7 @@ function plot(all, name, words) {
   );
 }
 
-function table(days) {
+function table(days, namespace) {
   const heads = ["Day", "Runs", "Succeeded", "Failed", "Cancelled", "Files", "Fetched", "Written"];
   return h(
     "div",
@@ -178,7 +178,7 @@ function table(days) {
           h(
             "tr",
             {},
-            h("td", {}, h("a", { href: link(["jobs"], { day: each.day }) }, day(each.day))),
+            h("td", {}, h("a", { href: link(["jobs"], { day: each.day, namespace }) }, day(each.day))),
             [each.runs, each.Succeeded, each.Failed, each.Cancelled, each.files].map((value) => h("td", { class: "number" }, value ? count(value) : NONE)),
             [each.bytesDownloaded, each.bytesUploaded].map((value) => h("td", { class: "number" }, value ? bytes(value) : NONE)),
           ),

@@ -142,7 +142,7 @@ export function mount(root, { segments: [, id], query, live, signal }) {
     show(
       asWritten,
       h("section", { class: "card" }, h("h2", {}, "Conditions"), conditions(job.conditions)),
-      h("section", { class: "card" }, h("h2", {}, "Spec"), h("pre", { class: "code", tabindex: 0, "aria-label": "Spec" }, JSON.stringify(job.spec, null, 2))),
+      h("section", { class: "card" }, h("h2", {}, "Spec"), h("pre", { class: "code", tabindex: 0, "aria-label": "Spec", dataset: { key: "spec" } }, JSON.stringify(job.spec, null, 2))),
     );
   }
 
@@ -175,7 +175,9 @@ export function mount(root, { segments: [, id], query, live, signal }) {
 
   async function explain() {
     try {
-      show(explained, explanation(await get(`jobs/${encodeURIComponent(id)}/explain`, {}, signal), job));
+      const found = await get(`jobs/${encodeURIComponent(id)}/explain`, {}, signal);
+      const open = new Set([...explained.querySelectorAll("details[open]")].map((each) => each.dataset.of));
+      show(explained, explanation(found, job, open));
     } catch (error) {
       if (error.name !== "AbortError") show(explained);
     }
@@ -193,7 +195,7 @@ export function mount(root, { segments: [, id], query, live, signal }) {
 function conditions(items) {
   return h(
     "div",
-    { class: "table-box", tabindex: 0, role: "region", "aria-label": "Conditions" },
+    { class: "table-box", tabindex: 0, role: "region", "aria-label": "Conditions", dataset: { key: "conditions" } },
     h(
       "table",
       {},

@@ -58,15 +58,17 @@ export function make(id, job, signal) {
         number = 0;
         body.replaceChildren();
       }
+      const more = below.contains(document.activeElement);
       number += page.items.length;
       body.append(...page.items.map(row));
       cursor = page.nextCursor;
       if (number === 0) body.append(h("tr", { class: "none" }, h("td", { colspan: 8 }, nothing())));
       show(
         below,
-        h("span", { class: "faint" }, number === 1 ? "1 file" : `${count(number)} files`),
+        h("span", { class: "faint", tabindex: -1 }, number === 1 ? "1 file" : `${count(number)} files`),
         cursor ? h("button", { type: "button", class: "button", onclick: () => load(cursor) }, "More") : null,
       );
+      if (more) (below.querySelector("button") ?? below.querySelector("span")).focus();
     } catch (error) {
       if (error.name !== "AbortError") show(below, failureNote(error, () => load(after)));
     }

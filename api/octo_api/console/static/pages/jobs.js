@@ -176,6 +176,11 @@ export function mount(root, { query, live, signal }) {
       if (next.get("namespace") !== filters.get("namespace")) return false;
       filters = next;
       const focused = document.activeElement;
+      if (below.contains(focused)) {
+        // Another page of the list is read from its top.
+        root.querySelector("h1").focus({ preventScroll: true });
+        scrollTo(0, 0);
+      }
       const name = form.contains(focused) ? focused.name || focused.textContent : null;
       drawFilters();
       if (name) [...form.querySelectorAll("input, select, button, a")].find((each) => (each.name || each.textContent) === name)?.focus();

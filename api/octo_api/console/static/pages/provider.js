@@ -61,7 +61,7 @@ export function mount(root, { segments: [, name], query, live, signal }) {
     const verdict = punctuality(found);
     if (provider === null) {
       show(summary, h("span"), h("span", { class: "faint" }), h("span", { class: "actions" }, can("jobs:create") ? h("button", { type: "button", class: "button primary", onclick: () => runProvider(provider) }, "Run now") : null));
-      show(spec, h("h2", {}, "Spec"), h("pre", { class: "code", tabindex: 0, "aria-label": "Spec" }, JSON.stringify(found.spec, null, 2)));
+      show(spec, h("h2", {}, "Spec"), h("pre", { class: "code", tabindex: 0, "aria-label": "Spec", dataset: { key: "spec" } }, JSON.stringify(found.spec, null, 2)));
     }
     provider = found;
     show(summary.children[0], verdictBadge(verdict));

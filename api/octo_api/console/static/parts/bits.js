@@ -43,7 +43,7 @@ export function progressBar(progress, { large = false } = {}) {
 export function copyButton(text, what) {
   const button = h(
     "button",
-    { type: "button", class: "icon-button", title: `Copy ${what}`, "aria-label": `Copy ${what}`, onclick: copy },
+    { type: "button", class: "icon-button", title: `Copy ${what}`, "aria-label": `Copy ${what}`, dataset: { key: `copy ${what} ${text}` }, onclick: copy },
     svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: "M5.500 5.500v-3h8v8h-3M2.500 5.500h8v8h-8z" })),
   );
   async function copy() {

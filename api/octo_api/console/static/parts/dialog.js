@@ -1,6 +1,7 @@
-// Questions before something is done. The browser keeps the focus inside and gives it back.
+// Questions before something is done. The browser keeps the focus inside and gives it back, if that place is still there.
 
 import { announce, h, show } from "../lib/dom.js";
+import { refocus } from "../lib/focus.js";
 
 /**
  * Ask whether to do it, and do it. `fields` go between the question and the buttons; `act` may throw an Error, which is
@@ -21,7 +22,7 @@ export function confirm({ title, text, fields = [], verb, danger = false, act })
       trouble,
       h("div", { class: "buttons" }, no, yes),
     );
-    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title", onclose: over }, form);
+    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title", onclose: () => resolve(result) }, form);
 
     async function submit(event) {
       event.preventDefault();
@@ -37,13 +38,7 @@ export function confirm({ title, text, fields = [], verb, danger = false, act })
       }
     }
 
-    function over() {
-      dialog.remove();
-      resolve(result);
-    }
-
-    document.body.append(dialog);
-    dialog.showModal();
+    put(dialog);
   });
 }
 
@@ -51,14 +46,24 @@ export function confirm({ title, text, fields = [], verb, danger = false, act })
 export function open(title, ...content) {
   const dialog = h(
     "dialog",
-    { class: "dialog", "aria-labelledby": "dialog-title", onclose: () => dialog.remove() },
+    { class: "dialog", "aria-labelledby": "dialog-title" },
     h("h2", { id: "dialog-title" }, title),
     ...content,
     h("div", { class: "buttons" }, h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close")),
   );
+  put(dialog);
+  return dialog;
+}
+
+function put(dialog) {
+  const opener = document.activeElement;
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    // The page may have been drawn anew behind the question.
+    if (!opener.isConnected && document.activeElement === document.body) refocus(opener);
+  });
   document.body.append(dialog);
   dialog.showModal();
-  return dialog;
 }
 
 let shelf;

@@ -7,8 +7,8 @@ import { icon, toneOf } from "./states.js";
 
 const CALM = new Set(["Succeeded", "Running"]);
 
-/** A card; nothing if all is well and there is nothing to say. */
-export function explanation(found, job) {
+/** A card; nothing if all is well and there is nothing to say. `open` holds the titles of the parts that are unfolded. */
+export function explanation(found, job, open) {
   const stalled = found.conditions.some((each) => each.type === "Stalled" && each.status === "True");
   const troubled = found.events.filter((event) => event.type !== "Normal");
   if (CALM.has(found.state) && !stalled && !troubled.length) return [];
@@ -20,10 +20,11 @@ export function explanation(found, job) {
     h("div", { class: "why-head" }, icon(toneOf(found.state)), h("p", { class: "why-text" }, found.summary)),
     h("p", { class: "faint" }, "Since ", moment(found.since), " (", time(found.since), ")", found.nextAttemptAt ? [", next attempt ", time(found.nextAttemptAt, { past: false })] : ""),
     found.actions.length ? h("ul", { class: "advice" }, found.actions.map((text) => h("li", {}, text))) : null,
-    log ? [h("h3", {}, "Last lines of its log"), h("pre", { class: "code", tabindex: 0, "aria-label": "Last lines of its log" }, log)] : null,
+    log ? [h("h3", {}, "Last lines of its log"), h("pre", { class: "code", tabindex: 0, "aria-label": "Last lines of its log", dataset: { key: "tail" } }, log)] : null,
     found.cluster === "Unavailable" ? h("p", { class: "faint" }, "The cluster does not answer; this is from the last that was seen.") : null,
     found.pods.length
       ? details(
+          open,
           "Pods",
           ["Pod", "Attempt", "Phase", "Node", "Why"],
           found.pods.map((pod) => [pod.name, pod.attempt ?? "", pod.phase, pod.node ?? "", [pod.reason, pod.message].filter(Boolean).join(": ")]),
@@ -31,6 +32,7 @@ export function explanation(found, job) {
       : null,
     found.events.length
       ? details(
+          open,
           "What the cluster noted",
           ["When", "About", "Reason", "Message", "Times"],
           found.events.map((event) => [time(event.lastSeenAt), event.about, event.reason, event.message, count(event.count)]),
@@ -39,14 +41,14 @@ export function explanation(found, job) {
   );
 }
 
-function details(title, heads, rows) {
+function details(open, title, heads, rows) {
   return h(
     "details",
-    {},
-    h("summary", {}, `${title} (${rows.length})`),
+    { open: open.has(title), dataset: { of: title } },
+    h("summary", { dataset: { key: `summary ${title}` } }, `${title} (${rows.length})`),
     h(
       "div",
-      { class: "table-box", tabindex: 0, role: "region", "aria-label": title },
+      { class: "table-box", tabindex: 0, role: "region", "aria-label": title, dataset: { key: `table ${title}` } },
       h(
         "table",
         {},

@@ -24,7 +24,7 @@ export function shortcuts({ page, pages }) {
   let before = "";
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    const typing = event.target.closest?.("input, select, textarea");
+    const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea");
     if (event.key === "Escape" && typing) typing.blur();
     if (typing || (localStorage.getItem(KEPT) === "off" && event.key !== "?")) return;
     const after = before;

@@ -18,10 +18,12 @@ export function tabs({ label, chosen, address, parts }) {
   const element = h("div", {}, h("div", { role: "tablist", class: "tabs", "aria-label": label }, ...buttons.values()), panel);
 
   function move(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
     const keys = [...buttons.keys()];
-    const next = keys[(keys.indexOf(current) + step + keys.length) % keys.length];
+    // From the one that has the focus: keys can be quicker than the address.
+    const at = [...buttons.values()].indexOf(event.currentTarget);
+    const place = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    if (place === undefined) return;
+    const next = keys.at(place % keys.length);
     event.preventDefault();
     go(address(next));
     buttons.get(next).focus();

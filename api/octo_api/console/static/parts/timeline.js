@@ -41,7 +41,7 @@ function attempts(job) {
   const base = items.length * LINE + 4;
   return h(
     "div",
-    { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Attempts over time" },
+    { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Attempts over time", dataset: { key: "attempts" } },
     svg(
       "svg",
       { viewBox: `0 0 ${WIDTH} ${height}`, class: "chart attempts", role: "img", "aria-label": `${items.length} attempts between ${moment(job.createdAt)} and ${moment(new Date(end))}` },
