@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { announce, h, show, soon } from "../lib/dom.js";
 import { count, duration, NONE, secondsBetween } from "../lib/format.js";
-import { go, link } from "../lib/route.js";
+import { go, link, parse } from "../lib/route.js";
 import { follow } from "../lib/stream.js";
 import { failureNote, field, heading, note, progressBar, refreshTimes, select, time } from "../parts/bits.js";
 import { badge, CATEGORIES, isOver, STATES, toneOf } from "../parts/states.js";
@@ -152,14 +152,17 @@ export function mount(root, { query, live, signal }) {
     for (const name of ["state", "since", "failureCategory"]) form.elements[name]?.setAttribute("aria-label", { state: "State", since: "Created", failureCategory: "Failed for" }[name]);
   }
 
+  // What was chosen a moment ago stands in the address before the page hears of it.
+  const asWritten = () => new URLSearchParams(parse(location.hash).query);
+
   function toggle(members, on) {
-    const states = new Set(filters.getAll("state"));
+    const states = new Set(asWritten().getAll("state"));
     for (const state of members) on ? states.delete(state) : states.add(state);
     change({ state: [...states] });
   }
 
   function changed(pairs) {
-    const next = new URLSearchParams(filters);
+    const next = asWritten();
     next.delete("cursor");
     for (const [name, value] of Object.entries(pairs)) {
       next.delete(name);
