@@ -15,7 +15,7 @@ from octo_core.crd.resources import Raw
 from octo_core.db import audit, audit_intents, idempotency
 from octo_core.db.audit import AuditEntry, AuditOutcome
 from octo_core.db.audit_intents import Intent
-from octo_core.db.session import AsyncSession, Database
+from octo_core.db.session import Database
 from octo_core.domain.errors import NotFoundError
 from octo_core.domain.model import rfc3339
 from octo_core.kube.client import KubeClient
@@ -73,24 +73,27 @@ class AuditRepair:
         return repaired
 
     async def _repair(self, intent_id: str) -> bool:
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             parts = await audit_intents.of_request(session, intent_id)
-            found = [await self._look(session, part) for part in parts]
-            if not parts or None in found:
-                return False
-            entry = _entry(parts, [finding for finding in found if finding is not None], now=self._clock())
+        # With no connection in hand: Kubernetes may take its time, and requests need theirs.
+        found = [await self._look(part) for part in parts]
+        if not parts or None in found:
+            return False
+        entry = _entry(parts, [finding for finding in found if finding is not None], now=self._clock())
+        async with self._database.transaction() as session:
             await audit.add(session, (entry,))
         self._metrics.audit_repairs.inc()
         logger.info("%s was cut off", entry.action, extra={"actor": entry.actor, "resource": entry.resource})
         return True
 
-    async def _look(self, session: AsyncSession, intent: Intent) -> tuple[Finding, str | None] | None:
+    async def _look(self, intent: Intent) -> tuple[Finding, str | None] | None:
         """Whether it was done, and to what if that is known now; None if it is not decided yet."""
         probe = intent.probe
         if probe["kind"] == "committed":
             return Finding.DONE, None
         if probe["kind"] == "claim":
-            claim = await idempotency.find_any(session, probe["tenant"], probe["keyHash"])
+            async with self._database.reading() as session:
+                claim = await idempotency.find_any(session, probe["tenant"], probe["keyHash"])
             if claim is None:
                 return Finding.NOT_DONE, None
             # Without an OctoJob, the sweeper will make it or take the claim back.
