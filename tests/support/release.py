@@ -62,6 +62,31 @@ class PortForward:
             self._process = None
 
 
+class Tunnel(httpx.BaseTransport):
+    """The way of an HTTP client to what is forwarded, whatever its port is by now."""
+
+    def __init__(self, forward: PortForward) -> None:
+        self._forward = forward
+        self._inner = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request there; raises httpx.TransportError while nothing can be forwarded."""
+        try:
+            port = self._forward.port()
+        except AssertionError as error:
+            raise httpx.ConnectError(str(error)) from error
+        request.url = request.url.copy_with(host="127.0.0.1", port=port)
+        try:
+            return self._inner.handle_request(request)
+        except httpx.TransportError:
+            self._forward.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._inner.close()
+
+
 @dataclass(slots=True)
 class Release:
     """One installation: its namespace, its REST API with the first API key, and its Postgres."""
