@@ -24,7 +24,7 @@ demo: env cluster image ## A cluster, Octo in it, encrypted files, and a job tha
 
 .PHONY: test
 test: env tools cluster image ## Every test; the cluster is made if there is none
-	@$(PYTEST) -m "not cluster"
+	@$(PYTEST) -m "not cluster and not images"
 
 # ---- parts of the above --------------------------------------------------------------------------
 
@@ -47,6 +47,10 @@ test-e2e: env tools cluster image ## Against a real cluster with the chart insta
 .PHONY: test-cluster
 test-cluster: env tools ## Take the local cluster down and up, and prove that it leaves nothing behind
 	@$(PYTEST) -m cluster
+
+.PHONY: test-reproducible
+test-reproducible: env tools ## Build images twice from the start, in two folders: they are the same to the byte (ONLY="worker demo")
+	@OCTO_REPRODUCE="$(or $(ONLY),api controller worker postgres demo)" $(PYTEST) -m images
 
 .PHONY: browser
 browser: ## Chromium without a window, which the tests of the console look at it with

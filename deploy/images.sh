@@ -4,6 +4,9 @@
 #   deploy/images.sh tag              prints the tag: a hash of all that goes into the images
 #   deploy/images.sh build [TARGET…]  builds what is not built yet (api controller worker postgres demo)
 #   deploy/images.sh load [TARGET…]   builds, and makes octo/TARGET:TAG known to the cluster
+#   deploy/images.sh id [TARGET…]     prints the id of each, which is the same wherever it is built
+#   deploy/images.sh archive [TARGET…] prints where the file of each is (OCI; no Docker engine)
+#   deploy/images.sh rebuild [TARGET…] builds each from the start once more, and prints the id that comes of it
 #   deploy/images.sh base             makes the base image only, ahead of time (no Docker engine)
 #
 # build and load print the tag too, as their only line on standard output: take it
@@ -66,6 +69,25 @@ main() {
     base)
       has_docker || base_image
       ;;
+    id | archive)
+      mkdir -p "$OCTO_CACHE"
+      snapshot_sources
+      for target in "${targets[@]}"; do
+        build_image "$target" >&2
+        if [[ $command == id ]]; then
+          printf '%s %s\n' "$target" "$(image_id "$target")"
+        else
+          printf '%s/image.tar\n' "$(archive_of "$target")"
+        fi
+      done
+      ;;
+    rebuild)
+      mkdir -p "$OCTO_CACHE"
+      snapshot_sources
+      for target in "${targets[@]}"; do
+        printf '%s %s\n' "$target" "$(id_anew "$target")"
+      done
+      ;;
     build | load)
       mkdir -p "$OCTO_CACHE"
       snapshot_sources
@@ -78,7 +100,7 @@ main() {
       say "images ready: ${targets[*]}"
       printf '%s\n' "$tag"
       ;;
-    *) die "usage: images.sh tag|base|build|load [TARGET...]" ;;
+    *) die "usage: images.sh tag|base|build|load|id|archive|rebuild [TARGET...]" ;;
   esac
 }
 

@@ -18,8 +18,12 @@ build_base_tree() {
     tail -n 15 "$1/log" >&2
     return 1
   }
-  rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/*.log "$tree"/etc/resolv.conf
-  tar --create --file "$1/tree.tar" --directory "$tree" --numeric-owner --exclude './dev/*' . || return 1
+  # Of this machine, and of now. The Dockerfile compiles what Python needs.
+  rm -f "$tree"/etc/resolv.conf "$tree"/etc/hostname
+  chroot "$tree" /bin/sh -s <"$OCTO_REPO/deploy/images/forget.sh" || return 1
+  find "$tree/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
+  tar --create --file "$1/tree.tar" --directory "$tree" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+    --numeric-owner --exclude './dev/*' . || return 1
   rm -rf --one-file-system "$tree"
 }
 
@@ -30,14 +34,15 @@ bootstrap_tree() {
 # base_image prints the name of the base image in buildah's store, made when it is not there.
 base_image() {
   local key name container tree
-  key="$(content_key "=$DEBIAN_SUITE $BASE_INCLUDE" "=$(declare -f build_base_tree bootstrap_tree)")"
+  key="$(content_key "=$DEBIAN_SUITE $BASE_INCLUDE" "=$(declare -f build_base_tree bootstrap_tree)" \
+    "$OCTO_REPO/deploy/images/forget.sh" "=$SOURCE_DATE_EPOCH")"
   name="localhost/octo-base:$key"
   if ! build_tool inspect --type image "$name" >/dev/null 2>&1; then
     tree="$(cached base "$key" build_base_tree)" || return 1
     container="$(build_tool from scratch)" || return 1
     build_tool add -q "$container" "$tree/tree.tar" / >/dev/null || return 1
     build_tool config --cmd /bin/sh --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container" || return 1
-    build_tool commit -q --rm "$container" "$name" >/dev/null || return 1
+    build_tool commit -q --rm --timestamp "$SOURCE_DATE_EPOCH" "$container" "$name" >/dev/null || return 1
   fi
   printf '%s\n' "$name"
 }

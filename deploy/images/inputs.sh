@@ -21,8 +21,12 @@ snapshot_sources() {
 
 # image_key TARGET: a change of anything that the target copies changes it.
 image_key() {
-  local target="$1" d="$SOURCES/deploy" parts
+  local target="$1" d="$SOURCES/deploy" parts script
   parts=("$d/Dockerfile" "=$DEBIAN_SUITE $BASE_INCLUDE $target")
+  # An earlier release has none of them, and its files the dates of their build.
+  for script in "$d"/images/settle-python.sh "$d"/images/forget.sh; do
+    [[ ! -f $script ]] || parts+=("$script" "=$SOURCE_DATE_EPOCH")
+  done
   case "$target" in
     api | controller | worker)
       parts+=("$SOURCES/core" "$SOURCES/$target" "$SOURCES/requirements/$target.lock" "$d/images/build.lock")

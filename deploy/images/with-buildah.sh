@@ -20,11 +20,13 @@ build_image() {
   drop_older "image-$1"
 }
 
-build_archive() {
-  local name secret=()
-  name="$(built_name "$IMAGE_TARGET")"
+build_archive() { archive_into "$1" "$(built_name "$IMAGE_TARGET")"; }
+
+# archive_into FOLDER NAME [OPTION of buildah...]
+archive_into() {
+  local name="$2" secret=()
   mapfile -t secret < <(ca_secret)
-  with_progress "image $IMAGE_TARGET" buildah_build "$name" "$1/log" "${secret[@]}" || {
+  with_progress "image $IMAGE_TARGET" buildah_build "$name" "$1/log" "${secret[@]}" "${@:3}" || {
     tail -n 25 "$1/log" >&2
     return 1
   }
@@ -33,18 +35,21 @@ build_archive() {
 }
 
 buildah_build() {
-  local name="$1" log="$2"
+  local name="$1" log="$2" dates=()
   shift 2
+  # An older release's Dockerfile trusts the dates of files for its compiled Python.
+  ! grep -q SOURCE_DATE_EPOCH "$SOURCES/deploy/Dockerfile" ||
+    dates=(--timestamp "$SOURCE_DATE_EPOCH" --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
   build_tool build --isolation chroot --layers --pull-never --target "$IMAGE_TARGET" --tag "$name" \
-    --build-arg "BASE=$IMAGE_BASE" "$@" \
+    --build-arg "BASE=$IMAGE_BASE" "${dates[@]}" "$@" \
     --ignorefile "$SOURCES/deploy/Dockerfile.dockerignore" --file "$SOURCES/deploy/Dockerfile" \
     "$SOURCES" >"$log" 2>&1
 }
 
-# Keeps the three newest archives of an image; each takes a third of a gigabyte.
+# Keeps the four newest archives of an image, two of them of earlier releases; each takes a third of a gigabyte.
 drop_older() {
   local old
-  find "$OCTO_CACHE" -maxdepth 1 -name "$1-*" -printf '%T@ %p\n' | sort -rn | tail -n +4 |
+  find "$OCTO_CACHE" -maxdepth 1 -name "$1-*" -printf '%T@ %p\n' | sort -rn | tail -n +5 |
     while read -r _ old; do
       rm -rf "$old"
       build_tool rmi "docker.io/octo/${1#image-}:built-${old##*-}" >/dev/null 2>&1 || true
@@ -63,6 +68,31 @@ load_into_local() {
 }
 
 load_into_kind() { die "kind needs a Docker engine"; }
+
+# image_id TARGET: the digest of its configuration, which names the digest of each layer as it is unpacked.
+image_id() { id_in "$(archive_of "$1")/image.tar"; }
+
+id_in() {
+  local manifest
+  manifest="$(tar --extract --to-stdout --file "$1" index.json | digest_of '["manifests"][0]')"
+  tar --extract --to-stdout --file "$1" "blobs/${manifest/://}" | digest_of '["config"]'
+}
+
+digest_of() { python3 -c "import json, sys; print(json.load(sys.stdin)$1['digest'])"; }
+
+# id_anew TARGET: the id of an image that is built once more, without any layer of an earlier build but the base.
+id_anew() {
+  local folder name="localhost/octo-anew-$1:$$"
+  export IMAGE_TARGET="$1"
+  IMAGE_BASE="$(base_image)" || die "the base image could not be made"
+  export IMAGE_BASE
+  folder="$(mktemp -d "$OCTO_STATE/anew.XXXXXX")"
+  prepare_context "$1"
+  archive_into "$folder" "$name" --no-cache >&2 || die "$1 could not be built"
+  id_in "$folder/image.tar"
+  build_tool rmi "$name" >/dev/null 2>&1 || true
+  [[ -n ${OCTO_KEEP_ANEW:-} ]] || rm -rf "$folder"
+}
 
 push_image() {
   build_tool inspect --type image "$(built_name "$1")" >/dev/null 2>&1 ||

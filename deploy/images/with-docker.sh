@@ -9,6 +9,7 @@ build_image() {
   mapfile -t secret < <(ca_secret)
   # BuildKit: the secret mount needs it, and it reads Dockerfile.dockerignore.
   DOCKER_BUILDKIT=1 docker build --target "$target" --tag "$built" "${secret[@]}" \
+    --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" \
     --file "$SOURCES/deploy/Dockerfile" "$SOURCES"
 }
 
@@ -26,6 +27,11 @@ load_into_kind() {
 }
 
 load_into_local() { die "with a Docker engine the cluster is kind's"; }
+
+# image_id TARGET: the digest of its configuration, which names the digest of each layer as it is unpacked.
+image_id() { docker image inspect --format '{{.Id}}' "$(built_name "$1")"; }
+
+id_anew() { die "with a Docker engine files have the dates of their build: two builds are not the same"; }
 
 push_image() {
   docker tag "$(built_name "$1")" "$2"
