@@ -24,7 +24,7 @@ demo: env cluster image ## A cluster, Octo in it, encrypted files, and a job tha
 
 .PHONY: test
 test: env tools cluster image ## Every test; the cluster is made if there is none
-	@$(PYTEST) -m "not cluster and not images"
+	@$(PYTEST) -m "not cluster and not images and not upgrade"
 
 # ---- parts of the above --------------------------------------------------------------------------
 
@@ -51,6 +51,10 @@ test-cluster: env tools ## Take the local cluster down and up, and prove that it
 .PHONY: test-reproducible
 test-reproducible: env tools ## Build images twice from the start, in two folders: they are the same to the byte (ONLY="worker demo")
 	@OCTO_REPRODUCE="$(or $(ONLY),api controller worker postgres demo)" $(PYTEST) -m images
+
+.PHONY: test-upgrade
+test-upgrade: env tools cluster image ## From earlier releases to this one under load, and back: nothing is lost, nothing doubled
+	@$(PYTEST) -m upgrade
 
 .PHONY: browser
 browser: ## Chromium without a window, which the tests of the console look at it with

@@ -14,6 +14,7 @@
 #
 # With a Docker engine: docker build. Without: buildah, on a debootstrap base.
 # A cluster of the user's own takes images from a registry: OCTO_IMAGE_REGISTRY names it.
+# OCTO_IMAGE_SOURCES names another tree to build from than this one.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 # shellcheck source=deploy/lib.sh

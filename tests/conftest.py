@@ -23,7 +23,7 @@ settings.register_profile("octo", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("octo")
 
-TIERS = ("unit", "integration", "cluster", "images", "e2e", "chaos")
+TIERS = ("unit", "integration", "cluster", "images", "upgrade", "e2e", "chaos")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

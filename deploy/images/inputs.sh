@@ -3,18 +3,20 @@
 
 TARGETS=(api controller worker postgres demo)
 
-# Where the sources are read from: the work tree, or for a build a copy of it, since
-# a file saved while it runs would give an image that is not what its name says.
-SOURCES="$OCTO_REPO"
+# Where the sources are read from: the work tree or, in OCTO_IMAGE_SOURCES, another one such as
+# that of an earlier release; for a build a copy of it, since a file saved while it runs would
+# give an image that is not what its name says.
+SOURCES="${OCTO_IMAGE_SOURCES:-$OCTO_REPO}"
 
 snapshot_sources() {
   mkdir -p "$OCTO_STATE"
   # What a killed build has left.
   find "$OCTO_STATE" -maxdepth 1 -name 'context.*' -mmin +120 -exec rm -rf {} +
+  local from="$SOURCES"
   SOURCES="$(mktemp -d "$OCTO_STATE/context.XXXXXX")"
   # shellcheck disable=SC2064 # this folder, not what the name holds later
   trap "rm -rf '$SOURCES'" EXIT
-  (cd "$OCTO_REPO" && tar --create --exclude=__pycache__ --exclude='*.egg-info' \
+  (cd "$from" && tar --create --exclude=__pycache__ --exclude='*.egg-info' \
     core api controller worker requirements deploy/Dockerfile deploy/Dockerfile.dockerignore deploy/images) |
     tar --extract --directory "$SOURCES"
 }

@@ -41,14 +41,14 @@ def remote(octo: Release, pgp_key: PgpKey) -> Iterator[Remote]:
         yield servers
 
 
-def remove() -> None:
+def remove(namespace: str = NAMESPACE) -> None:
     """What an earlier session left, finalizers first: its controller may be gone."""
-    kubectl = Kubectl(NAMESPACE)
-    if not kubectl.exists("namespace", NAMESPACE):
+    kubectl = Kubectl(namespace)
+    if not kubectl.exists("namespace", namespace):
         return
     if kubectl.exists("deployment", "octo-controller"):
         kubectl("delete", "octojobs", "--all", "--wait=false")
-        helm("uninstall", "octo", "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
+        helm("uninstall", "octo", "--namespace", namespace, "--wait", "--ignore-not-found")
     for name in kubectl("get", "octojobs", "-o", "name", "--ignore-not-found").split():
         kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=240s", timeout=260)
+    kubectl("delete", "namespace", namespace, "--timeout=240s", timeout=260)

@@ -215,6 +215,11 @@ class Release:
         pods = self.kubectl.json("get", "pods", "-l", f"octo.dev/job-name={name}")["items"]
         return [pod for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
 
+    def close(self) -> None:
+        """Give back the connections and the tunnel."""
+        self.http.close()
+        self.forward.close()
+
     def kill(self, component: str) -> None:
         """SIGKILL a Deployment's processes; where they are out of reach, delete its pods by force."""
         selector = f"app.kubernetes.io/component={component}"
@@ -247,37 +252,46 @@ def helm(*args: str, timeout: float = 300) -> str:
     return done.stdout
 
 
-def installing(namespace: str, tag: str) -> tuple[str, ...]:
-    """The arguments of helm, but for its verb, by which the chart with its embedded Postgres comes into a namespace."""
+def installing(namespace: str, tag: str, *, chart: Path = CHART) -> tuple[str, ...]:
+    """The arguments of helm, but for its verb, by which a chart with its embedded Postgres comes into a namespace."""
     return (
-        *(RELEASE, str(CHART), "--namespace", namespace, *skip_crds()),
+        *(RELEASE, str(chart), "--namespace", namespace, *skip_crds()),
         *("--set-string", f"image.tag={tag}", "--set", "postgres.embedded.enabled=true"),
     )
 
 
 @functools.cache
-def image_tag() -> str:
-    """Tag of the images of this tree, which the cluster has from here on. Quick when they are built."""
+def image_tag(sources: Path = ROOT) -> str:
+    """Tag of the images of this tree, or another, which the cluster has from here on. Quick when they are built."""
+    targets = () if sources == ROOT else ("api", "controller", "worker", "postgres")
     done = subprocess.run(
-        [str(ROOT / "deploy" / "images.sh"), "load"], stdout=subprocess.PIPE, text=True, timeout=1800, check=True
+        [str(ROOT / "deploy" / "images.sh"), "load", *targets],
+        env={**os.environ, "OCTO_IMAGE_SOURCES": str(sources)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=1800,
+        check=True,
     )
     return done.stdout.split()[-1]
 
 
 @contextmanager
-def installed(namespace: str) -> Iterator[Release]:
+def installed(namespace: str, *, chart: Path = CHART, tag: str | None = None) -> Iterator[Release]:
     """Install the chart with its embedded Postgres into a namespace where only restricted pods may run."""
     kubectl = Kubectl(namespace)
     if not Kubectl("default").exists("namespace", namespace):
         kubectl("create", "namespace", namespace)
     kubectl("label", "namespace", namespace, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
-    helm("upgrade", "--install", *installing(namespace, image_tag()), "--wait", "--timeout", "4m")
-    secret = kubectl.json("get", "secret", "octo-bootstrap-api-key")
-    key = base64.b64decode(secret["data"]["apiKey"]).decode()
-    forward = PortForward(kubectl, "service/octo-api", 8080)
-    release = Release(kubectl, key, forward)
+    helm("upgrade", "--install", *installing(namespace, tag or image_tag(), chart=chart), "--wait", "--timeout", "4m")
+    release = opened(kubectl)
     try:
         yield release
     finally:
-        release.http.close()
-        forward.close()
+        release.close()
+
+
+def opened(kubectl: Kubectl) -> Release:
+    """The installation in a namespace, with a tunnel of its own to the api; close it."""
+    secret = kubectl.json("get", "secret", "octo-bootstrap-api-key")
+    key = base64.b64decode(secret["data"]["apiKey"]).decode()
+    return Release(kubectl, key, PortForward(kubectl, "service/octo-api", 8080))

@@ -129,7 +129,11 @@ def _octo(words: list[str]) -> None:
 
 def _helm(words: list[str]) -> None:
     values = yaml.safe_load((ROOT / "charts" / "octo" / "values.yaml").read_text())
-    assert "charts/octo" in words
+    if words[0] in ("history", "rollback"):
+        # What was installed before, by its release and its number.
+        assert words[1] == "octo", words
+    else:
+        assert "charts/octo" in words
     for before, word in itertools.pairwise(words):
         if before == "--set":
             found: Any = values
