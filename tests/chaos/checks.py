@@ -107,7 +107,7 @@ def _check_outcome(plan: Plan, state: str, status: Raw) -> None:
     if plan.stoppable:
         allowed.add(("Cancelled", None))
         # Ended by its own outcome before its end was asked for took hold, which then is final.
-        allowed |= {("Failed", each) for each in ("Infra", "RemoteUnavailable")}
+        allowed |= {("Failed", each) for each in ("Infra", "RemoteUnavailable", "SinkUnavailable")}
     assert (state, category) in allowed, f"{plan.name} ended {state} {category}: {json.dumps(status)}"
     open_ = [attempt for attempt in status.get("attempts", ()) if "completionTime" not in attempt]
     assert not open_, f"{plan.name} is over, and attempts of it are not: {open_}"

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from tests.e2e.test_jobs import sleeper, unique
-from tests.support.browser import ARGUMENTS, chromium
+from tests.support.browser import ARGUMENTS, FILES, chromium
 from tests.support.release import Release
 from tests.support.remote import Remote
 
@@ -31,6 +31,7 @@ def page(octo: Release) -> Iterator[Page]:
         made.set_default_timeout(PATIENCE)
         made.on("request", lambda request: asked.append(request.url))
         made.on("pageerror", lambda error: errors.append(str(error)))
+        made.route(FILES, by_the_driver)
         made.goto(f"{home}console/")
         made.get_by_label("API key").fill(octo.api_key)
         made.get_by_role("button", name="Sign in", exact=True).click()
@@ -42,6 +43,11 @@ def page(octo: Release) -> Iterator[Page]:
         assert errors == []
         assert [url for url in asked if not url.startswith(home)] == []
         browser.close()
+
+
+def by_the_driver(route: Route) -> None:
+    """See ``FILES``."""
+    route.fulfill(response=route.fetch())
 
 
 def opened(page: Page, address: str) -> None:

@@ -16,7 +16,16 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Route,
+    async_playwright,
+    expect,
+)
 from pydantic import SecretStr
 
 from octo_api.auth.credentials import hash_secret, new_key
@@ -28,7 +37,7 @@ from octo_core.settings import DatabaseSettings
 from tests.integration.console.issuer import CLIENT, PERSON, issuer
 from tests.integration.console.world import PEPPER, World, furnish
 from tests.support.api_process import api_process
-from tests.support.browser import ARGUMENTS, chromium
+from tests.support.browser import ARGUMENTS, FILES, chromium
 from tests.support.control_plane import ControlPlane
 from tests.support.postgres import PostgresServer
 
@@ -130,6 +139,8 @@ async def visit(world: World, browser: Browser) -> AsyncIterator[Visit]:
             context = await browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE)
+            await context.route(FILES, by_the_driver)
+            stack.push_async_callback(context.unroute_all, behavior="ignoreErrors")
             watches.append(Watch(context))
             watches[-1].signs_in = with_issuer
             page = await context.new_page()
@@ -145,6 +156,11 @@ async def visit(world: World, browser: Browser) -> AsyncIterator[Visit]:
             homes = (f"{world.url}/", f"{world.issuer}/", "about:")
             assert [url for url in watch.requests if not url.startswith(homes)] == []
             assert watch.signs_in or not [url for url in watch.requests if url.startswith(f"{world.issuer}/")]
+
+
+async def by_the_driver(route: Route) -> None:
+    """See ``FILES``."""
+    await route.fulfill(response=await route.fetch())
 
 
 async def sign_in(page: Page, key: str) -> None:

@@ -26,18 +26,25 @@ export async function request(method, path, { query, body, headers, signal } = {
   const all = { Accept: "application/json", ...headers };
   if (credential !== null) all.Authorization = credential;
   if (body !== undefined) all["Content-Type"] ??= "application/json";
-  try {
-    return await fetch(address, {
-      method,
-      headers: all,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      signal,
-      cache: "no-store",
-      credentials: "omit",
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: "The server cannot be reached.", code: "unreachable", retryable: true });
+  // A network that changes ends what is under way. To ask once more harms nobody where it is one wish still.
+  let again = method === "GET" || all["Idempotency-Key"] !== undefined;
+  for (;;) {
+    try {
+      return await fetch(address, {
+        method,
+        headers: all,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal,
+        cache: "no-store",
+        credentials: "omit",
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      if (!again) {
+        throw new Problem(0, { detail: "The server cannot be reached.", code: "unreachable", retryable: true });
+      }
+      again = false;
+    }
   }
 }
 
