@@ -66,7 +66,7 @@ class ClusterApi:
 
     async def list_page(self, resource: Resource, namespace: str | None, **query: Any) -> Raw:
         if resource is not PODS:
-            return {"items": []}
+            return {"metadata": {}, "items": []}
         label, _, asked = query["label_selector"].replace(" in (", "=").rstrip(")").partition("=")
         items = []
         for child in asked.split(","):
