@@ -112,9 +112,10 @@ async def play(on: Rig, number: int, seed: int) -> list[str]:
         await asyncio.sleep(rng.uniform(0, 0.5))
         return key, *await ask(on, key)
 
-    killing = asyncio.create_task(kill_some(on, rng))
-    answers = await asyncio.gather(*map(one, keys), *map(one, keys))
-    killed = await killing
+    async with asyncio.TaskGroup() as group:
+        killing = group.create_task(kill_some(on, rng))
+        asking = [group.create_task(one(key)) for key in (*keys, *keys)]
+    answers = [task.result() for task in asking]
     # Once more in peace: an audit row that only a killed process held is in its log alone.
     answers += await asyncio.gather(*map(one, sorted(set(keys))))
     uids: dict[str, set[str]] = {key: set() for key in keys}
@@ -144,7 +145,7 @@ async def play(on: Rig, number: int, seed: int) -> list[str]:
     async with on.database.reading() as session:
         runs = await session.scalar(text("SELECT count(*) FROM jobs"))
     assert len(made) == runs, f"{len(made)} OctoJobs were made for {runs} runs"
-    return killed
+    return killing.result()
 
 
 async def chaos(rounds: int, seed: int) -> None:

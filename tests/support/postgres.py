@@ -73,11 +73,26 @@ class PostgresServer:
         """SIGKILL all of it at one moment, which no clean-up survives."""
         if self.process is None:
             return
+        # Held still first, so that it makes no child that nobody knows of.
+        os.kill(self.process.pid, signal.SIGSTOP)
+        _until(self.process.pid, "T")
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for pid in (self.process.pid, *map(int, children)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=240)
+        # The next one does not start while one of them has the memory that they shared.
+        for pid in map(int, children):
+            _until(pid, "ZX")
+
+
+def _until(pid: int, states: str) -> None:
+    """Wait until a process is in one of these states of proc(5), or gone."""
+    deadline = time.monotonic() + 240
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in states:
+            assert time.monotonic() < deadline, f"process {pid} is not in state {states}"
+            time.sleep(0.005)
 
 
 def _as_postgres() -> list[str]:

@@ -66,6 +66,9 @@ class Cluster:
     created: list[tuple[str, str]] = field(default_factory=list)
     """Each Job that was ever made: uid of the OctoJob, name of the Job."""
     seen_by_this_process: set[tuple[str, str]] = field(default_factory=set)
+    unwritten: set[tuple[str, str]] = field(default_factory=set)
+    """Those that somebody deleted before their uid was written down: if the answer to their creation was lost, and no
+    watch told of them, nobody can tell them from Jobs that were never made. None of their pods may run even so."""
 
     @property
     def now(self) -> datetime:

@@ -189,8 +189,14 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def somebody_deletes_a_job(self, data: st.DataObject) -> None:
-        if self.cluster.children:
-            self.cluster.remove_child(data.draw(st.sampled_from(sorted(self.cluster.children))), self.tell)
+        if not self.cluster.children:
+            return
+        name = data.draw(st.sampled_from(sorted(self.cluster.children)))
+        owner = self.cluster.children[name]["metadata"]["ownerReferences"][0]
+        status = self.cluster.jobs.get(owner["name"], {}).get("status") or {}
+        if self.cluster.children[name]["metadata"]["uid"] not in [a.get("jobUID") for a in status.get("attempts", ())]:
+            self.cluster.unwritten.add((owner["uid"], name))
+        self.cluster.remove_child(name, self.tell)
 
     @rule(seconds=st.sampled_from([1, 5, 30, 120, 1000]))
     def time_passes(self, seconds: int) -> None:
@@ -368,7 +374,9 @@ class Machine(RuleBasedStateMachine):
             assert {c["type"]: c["status"] for c in raw["status"]["conditions"]}["Archived"] == "True"
             uid, attempts = raw["metadata"]["uid"], raw["status"].get("attempts", ())
             made = {job for owner, job in self.cluster.created if owner == uid}
-            assert made == {child_name(name, attempt["number"]) for attempt in attempts if attempt.get("jobUID")}
+            recorded = {child_name(name, attempt["number"]) for attempt in attempts if attempt.get("jobUID")}
+            assert recorded <= made
+            assert made - recorded <= {job for owner, job in self.cluster.unwritten if owner == uid}
             self.reconcile(name)
         assert self.cluster.version == version, "there is nothing left to write"
 
