@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from octo_cli.settings import Settings
 
 # httpx brings a command line of its own, a quarter of the cost of a start. Said to be missing, it is left out.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None is how Python marks it
 
 
 @contextmanager

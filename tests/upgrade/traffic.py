@@ -76,8 +76,7 @@ class Traffic:
             while not self._stop.is_set():
                 number += 1
                 self._one(octo, f"{self._name}-{number}")
-        # Told by check(), in the thread of the test.
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - told by check(), in the thread of the test
             self._trouble = error
         finally:
             octo.close()

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from octo_core.db.events import CHANNEL, NewEvent
 from octo_core.db.tables import EventRow, JobRow
 
-_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # as SQLAlchemy has it
 
 
 def _columns(table: Any, but: Sequence[str] = ()) -> tuple[str, str]:

@@ -53,7 +53,7 @@ WALKED = {
 
 async def focused_on(page: Page, role: str, name: str) -> None:
     """Press Tab until the focus is on this."""
-    wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+    wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # roles by name
     await expect(wanted).to_have_count(1)
     for _ in range(150):
         await page.keyboard.press("Tab")
@@ -352,7 +352,7 @@ async def test_what_is_drawn_again_while_a_run_goes_on_keeps_the_focus(visit: Vi
     done = 0
     for role, label in (("region", "Attempts over time"), ("button", "Copy the run's id")):
         await focused_on(page, role, label)
-        place = page.get_by_role(role, name=label)  # type: ignore[arg-type]
+        place = page.get_by_role(role, name=label)  # type: ignore[arg-type]  # roles by name
         # What took the place of the first is replaced as well.
         for _ in range(3):
             await place.evaluate("(each) => (each.dataset.old = 'yes')")
